@@ -1,0 +1,109 @@
+package halberd
+
+import (
+	"github.com/google/uuid"
+
+	"github.com/halberdhq/halberd/internal/typeid"
+)
+
+// ID is a 128-bit identifier: a UUIDv7 written as a TypeID, `key_01h455vb4…`.
+// It is never reused. The zero value means "none" and is written as the empty
+// text.
+type ID[K kind] [16]byte
+
+type kind interface{ prefix() string }
+
+type (
+	keyKind          struct{}
+	projectKind      struct{}
+	organizationKind struct{}
+	memberKind       struct{}
+	auditKind        struct{}
+	requestKind      struct{}
+)
+
+func (keyKind) prefix() string          { return "key" }
+func (projectKind) prefix() string      { return "prj" }
+func (organizationKind) prefix() string { return "org" }
+func (memberKind) prefix() string       { return "mem" }
+func (auditKind) prefix() string        { return "aud" }
+func (requestKind) prefix() string      { return "req" }
+
+// The identifiers of the product.
+type (
+	KeyID          = ID[keyKind]          // key_…
+	ProjectID      = ID[projectKind]      // prj_…
+	OrganizationID = ID[organizationKind] // org_…
+	MemberID       = ID[memberKind]       // mem_…
+	AuditID        = ID[auditKind]        // aud_…
+	RequestID      = ID[requestKind]      // req_…
+)
+
+// NewID makes an identifier that sorts after every earlier one of this process.
+func NewID[K kind]() ID[K] { return ID[K](uuid.Must(uuid.NewV7())) }
+
+// NewRequestID makes the identifier of one request (S2-11).
+func NewRequestID() RequestID { return NewID[requestKind]() }
+
+// ParseID reads the canonical text of an identifier; anything else is an error.
+func ParseID[K kind](text string) (ID[K], error) {
+	var k K
+	id, err := typeid.Parse(k.prefix(), text)
+	return ID[K](id), err
+}
+
+// ParseKeyID reads `key_…`.
+func ParseKeyID(text string) (KeyID, error) { return ParseID[keyKind](text) }
+
+// ParseProjectID reads `prj_…`.
+func ParseProjectID(text string) (ProjectID, error) { return ParseID[projectKind](text) }
+
+// ParseOrganizationID reads `org_…`.
+func ParseOrganizationID(text string) (OrganizationID, error) { return ParseID[organizationKind](text) }
+
+// ParseAuditID reads `aud_…`.
+func ParseAuditID(text string) (AuditID, error) { return ParseID[auditKind](text) }
+
+// IsZero reports whether id means "none".
+func (id ID[K]) IsZero() bool { return id == ID[K]{} }
+
+// Append writes the text of id to dst; nothing for the zero value.
+func (id ID[K]) Append(dst []byte) []byte {
+	if id.IsZero() {
+		return dst
+	}
+	var k K
+	return typeid.Append(dst, k.prefix(), id)
+}
+
+// String is the text of id, empty for the zero value.
+func (id ID[K]) String() string { return string(id.Append(nil)) }
+
+// MarshalText makes id a plain string in JSON and logs.
+func (id ID[K]) MarshalText() ([]byte, error) { return id.Append(nil), nil }
+
+// UnmarshalText reads what MarshalText writes.
+func (id *ID[K]) UnmarshalText(b []byte) error {
+	if len(b) == 0 {
+		*id = ID[K]{}
+		return nil
+	}
+	got, err := ParseID[K](string(b))
+	if err != nil {
+		return err
+	}
+	*id = got
+	return nil
+}
+
+// NewKeyID makes a key's identifier.
+func NewKeyID() KeyID { return NewID[keyKind]() }
+
+// NewProjectID makes a project's identifier.
+func NewProjectID() ProjectID { return NewID[projectKind]() }
+
+// NewOrganizationID makes an organization's identifier.
+func NewOrganizationID() OrganizationID { return NewID[organizationKind]() }
+
+// NewAuditID makes an audit record's identifier.
+func NewAuditID() AuditID { return NewID[auditKind]() }

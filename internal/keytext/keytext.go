@@ -1,0 +1,101 @@
+// Package keytext is the spelling of keys: `<prefix>_`, 26 random base62
+// characters and 6 base62 characters of CRC-32 (IEEE) over everything before
+// them, zero padded. There is one format and one parser: nothing is folded,
+// trimmed or read in an older way. It knows nothing of digests or storage.
+package keytext
+
+import (
+	"crypto/rand"
+	"hash/crc32"
+)
+
+const (
+	alphabet = "0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz"
+
+	randomLen = 26 // log2(62^26) = 154 bits
+	sumLen    = 6  // 62^6 > 2^32
+	tailLen   = randomLen + sumLen
+
+	// HintLen is how many random characters may be displayed beside the
+	// prefix: 3 of 26, which leaves 137 bits hidden.
+	HintLen = 3
+	// MaxPrefix is the longest prefix, in bytes, without its underscore.
+	MaxPrefix = 16
+	// MaxLen is the longest well-formed key, in bytes.
+	MaxLen = MaxPrefix + 1 + tailLen
+)
+
+// ValidPrefix reports whether p may stand before the underscore of a key:
+// `[a-z][a-z0-9]*(_[a-z0-9]+)*`, at most MaxPrefix bytes.
+func ValidPrefix(p string) bool {
+	if len(p) == 0 || len(p) > MaxPrefix || p[0] < 'a' || p[0] > 'z' {
+		return false
+	}
+	for i := 1; i < len(p); i++ {
+		c := p[i]
+		switch {
+		case c >= 'a' && c <= 'z', c >= '0' && c <= '9':
+		case c == '_' && p[i-1] != '_' && i != len(p)-1:
+		default:
+			return false
+		}
+	}
+	return true
+}
+
+// Mint makes a new key text. The prefix must be valid; a wrong one is a bug of
+// the caller and panics.
+func Mint(prefix string) string {
+	if !ValidPrefix(prefix) {
+		panic("keytext: Mint with an invalid prefix")
+	}
+	out := make([]byte, 0, MaxLen)
+	out = append(out, prefix...)
+	out = append(out, '_')
+	for n := 0; n < randomLen; {
+		var buf [64]byte
+		_, _ = rand.Read(buf[:]) // never fails: it ends the program instead
+		for _, b := range buf {
+			// 248 is the largest multiple of 62 below 256: no character is likelier.
+			if b < 248 && n < randomLen {
+				out = append(out, alphabet[b%62])
+				n++
+			}
+		}
+	}
+	return string(appendSum(out, crc32.ChecksumIEEE(out)))
+}
+
+// Parse reports whether text is a well-formed key. It allocates nothing and
+// looks nothing up.
+func Parse(text string) bool {
+	n := len(text) - tailLen - 1
+	if n < 1 || len(text) > MaxLen || text[n] != '_' || !ValidPrefix(text[:n]) {
+		return false
+	}
+	for i := n + 1; i < len(text); i++ {
+		c := text[i]
+		if (c < '0' || c > '9') && (c < 'A' || c > 'Z') && (c < 'a' || c > 'z') {
+			return false
+		}
+	}
+	var buf [MaxLen]byte
+	body := buf[:copy(buf[:], text[:len(text)-sumLen])]
+	var sum [sumLen]byte
+	return string(appendSum(sum[:0], crc32.ChecksumIEEE(body))) == text[len(text)-sumLen:]
+}
+
+// Hint returns what may be displayed of a well-formed key: its prefix,
+// underscore included, and the next HintLen characters.
+func Hint(text string) string {
+	return text[:len(text)-tailLen+HintLen]
+}
+
+func appendSum(dst []byte, sum uint32) []byte {
+	var b [sumLen]byte
+	for i := sumLen - 1; i >= 0; i-- {
+		b[i] = alphabet[sum%62]
+		sum /= 62
+	}
+	return append(dst, b[:]...)
+}

@@ -1,0 +1,278 @@
+package halberd
+
+import "context"
+
+// Store is the port an engine fills. Engines keep flat records and know no
+// rule: what the records mean, and their MACs, are the ground's business.
+// Engines never ask a clock; they are told the time, in Unix seconds.
+//
+// storage/storagetest is this contract as a test.
+type Store interface {
+	// Update runs fn in one transaction: all of it or nothing, serializable
+	// against every other Update. fn runs at most once and must not keep tx.
+	// When Update returns nil the changes are durable, and Follow's function
+	// has been told of them. When fn fails, its error is returned as it is and
+	// nothing was changed. A ctx that ends before fn begins means fn is not
+	// run; after that Update waits for the outcome.
+	Update(ctx context.Context, fn func(Tx) error) error
+
+	// View runs fn on one consistent state, which includes every Update that
+	// has returned.
+	View(ctx context.Context, fn func(Reader) error) error
+
+	// Load hands every key record to each, in batches, on up to parts
+	// goroutines at once; keys revoked before revokedSince are left out. A
+	// batch is only valid during the call. LastUsedAt is not filled in.
+	Load(ctx context.Context, parts int, revokedSince int64, each func(batch []KeyRecord) error) error
+
+	// Follow names the function that is told of every committed change, in
+	// commit order, one at a time, before Update returns. It is called once,
+	// before the first Update. fn does not fail and does not call the store.
+	Follow(fn func(Committed))
+
+	Usage
+	Keeper
+
+	// Close waits for what is under way. Everything after it is ErrClosed.
+	Close() error
+}
+
+// Committed is what one transaction changed: the new records, whole.
+type Committed struct {
+	Revision      int64 // dense: one more than the change before
+	Keys          []KeyRecord
+	Projects      []ProjectRecord
+	Organizations []OrganizationRecord
+}
+
+// Reader answers questions about one consistent state. Methods that look for
+// one thing return ErrNotFound when it is not there.
+type Reader interface {
+	Revision() (int64, error) // of the last change; 0 for an empty store
+	Meta(name string) (string, error)
+
+	Key(id KeyID) (KeyRecord, error)
+	// Keys lists at most f.Limit records in f's order, beginning after f.After.
+	Keys(f KeyFilter) ([]KeyRecord, error)
+	// CountKeys counts what takes a place under the project's ceiling: keys
+	// that are not revoked and not expired at now.
+	CountKeys(project ProjectID, now int64) (int, error)
+	// CountAdmins counts, without except, the organization-wide keys that hold
+	// admin, are active, have no expiry and have begun at now.
+	CountAdmins(org OrganizationID, except KeyID, now int64) (int, error)
+
+	Project(id ProjectID) (ProjectRecord, error)
+	// Projects lists, by id, at most limit projects after the given one, of an
+	// organization or (zero) of all; deleted ones only when asked for.
+	Projects(org OrganizationID, after ProjectID, limit int, deleted bool) ([]ProjectRecord, error)
+	DefaultProject(org OrganizationID) (ProjectRecord, error)
+
+	Organization(id OrganizationID) (OrganizationRecord, error)
+	// Organizations lists, by id, at most limit organizations after the given one.
+	Organizations(after OrganizationID, limit int) ([]OrganizationRecord, error)
+
+	// Idempotent finds what was recorded under (actor, route, key) and has not
+	// ended at now.
+	Idempotent(actor, route string, key [32]byte, now int64) (IdempotencyRecord, error)
+
+	// Audit lists at most f.Limit events, in the order they were recorded, or
+	// the reverse.
+	Audit(f AuditFilter) ([]AuditRecord, error)
+}
+
+// Tx is a Reader that also writes. It sees its own writes.
+type Tx interface {
+	Reader
+
+	SetMeta(name, value string) error
+
+	// InsertKey adds a key; ErrConflict when its id or a digest is taken.
+	InsertKey(KeyRecord) error
+	// UpdateKey replaces the record whose version is one less; ErrConflict
+	// when it is not, or when the stored key is revoked and the new one is not.
+	UpdateKey(KeyRecord) error
+	// PutProject and PutOrganization add a record of version 1, or replace the
+	// one whose version is one less; ErrConflict otherwise. A default project
+	// takes the place of the organization's former one in the same stroke only
+	// if the caller has put that one first.
+	PutProject(ProjectRecord) error
+	PutOrganization(OrganizationRecord) error
+
+	// RecordIdempotency keeps a record, and drops some that ended before now.
+	RecordIdempotency(r IdempotencyRecord, now int64) error
+
+	AppendAudit(AuditRecord) error
+}
+
+// KeyRecord is a key as engines keep it. Times are Unix seconds, 0 for none.
+type KeyRecord struct {
+	ID                KeyID
+	Organization      OrganizationID
+	Project           ProjectID // zero: organization-wide
+	Digest            Digest
+	PreviousDigest    Digest // zero: none
+	PepperID          int64  // how many peppers are layered in the digests
+	State             State  // active, inactive or revoked
+	Hint              string
+	Name              string
+	ExternalID        string
+	Scopes            string // Scopes.String
+	Policy            string // JSON, written and read by the ground: what many keys share
+	Detail            string // JSON, written and read by the ground: what is only shown
+	CreatedAt         int64
+	ExpiresAt         int64
+	NotBefore         int64
+	PreviousExpiresAt int64
+	RevokedAt         int64
+	Version           int64
+	MAC               [32]byte // over all of the above
+
+	// LastUsedAt comes from the usage tables when a Reader answers; engines
+	// ignore it when writing, and the MAC leaves it out.
+	LastUsedAt int64
+}
+
+// ProjectRecord is a project as engines keep it.
+type ProjectRecord struct {
+	ID           ProjectID
+	Organization OrganizationID
+	Name         string
+	Default      bool
+	DeletedAt    int64
+	CreatedAt    int64
+	Version      int64
+	Detail       string // JSON, written and read by the ground
+	MAC          [32]byte
+}
+
+// OrganizationRecord is an organization as engines keep it.
+type OrganizationRecord struct {
+	ID        OrganizationID
+	Name      string
+	Active    bool
+	CreatedAt int64
+	Version   int64
+	MAC       [32]byte
+}
+
+// IdempotencyRecord remembers that a request was done.
+type IdempotencyRecord struct {
+	Actor, Route string
+	Key          [32]byte // SHA-256 of the Idempotency-Key
+	Fingerprint  [32]byte
+	Result       string // the id of what was made
+	EndsAt       int64
+}
+
+// AuditRecord is an audit event as engines keep it.
+type AuditRecord struct {
+	ID           AuditID
+	At           int64
+	Organization OrganizationID
+	Project      ProjectID
+	ActorKind    string
+	Actor        string
+	Action       string
+	TargetKind   string
+	Target       string
+	Outcome      string
+	Count        int64
+	Changes      string // JSON
+	RequestID    string
+	ClientIP     string
+}
+
+// KeyFilter selects and orders key records. Zero fields do not select.
+type KeyFilter struct {
+	Organization  OrganizationID
+	Project       ProjectID
+	States        []State // derived at Now, expired among them; empty: every state
+	Scope         string  // one word of the scopes
+	Text          string  // lower-case ASCII; a literal part of KeyRecord.Search
+	ExternalID    string
+	ExpiresBefore int64 // keys with 0 < ExpiresAt < this
+	UnusedSince   int64 // keys with LastUsedAt < this, never used included
+	Sort          SortField
+	Descending    bool // ties go by id in the same direction
+	After         *KeyPosition
+	Limit         int
+	Now           int64
+}
+
+// KeyPosition is a place in an ordered list: the sort value of the last record
+// seen, and its id.
+type KeyPosition struct {
+	Text string // for SortName
+	Int  int64  // for the others; 0 is "none", which comes last in both directions
+	ID   KeyID
+}
+
+// Search is the text that KeyFilter.Text is looked for in: name, hint, id and
+// external id in lower-case ASCII, parted by newlines, which none of them holds.
+func (r *KeyRecord) Search() string {
+	return LowerASCII(r.Name + "\n" + r.Hint + "\n" + r.ID.String() + "\n" + r.ExternalID)
+}
+
+// LowerASCII folds A–Z and nothing else, so that every engine folds alike.
+func LowerASCII(s string) string {
+	b := []byte(s)
+	for i, c := range b {
+		if 'A' <= c && c <= 'Z' {
+			b[i] = c + 'a' - 'A'
+		}
+	}
+	return string(b)
+}
+
+// AuditFilter selects and orders audit records. Zero fields do not select.
+type AuditFilter struct {
+	Organization OrganizationID
+	Project      ProjectID
+	Action       string
+	Actor        string
+	Target       string
+	Outcome      string
+	From, To     int64   // From ≤ At < To
+	After        AuditID // in the order of the list; zero: from its beginning
+	Since        AuditID // only records later than this one, whatever the order
+	Ascending    bool
+	Limit        int
+}
+
+// Usage keeps what is counted. It lives apart from the keys: no usage path can
+// touch a key's row, and losing a second of it loses no promise.
+type Usage interface {
+	// AddUsage adds counts and moves last-used times forward, never back.
+	AddUsage(ctx context.Context, counts []UsageCount) error
+}
+
+// UsageCount is how often one verdict fell on one key in one minute.
+type UsageCount struct {
+	Key          KeyID
+	Organization OrganizationID
+	Project      ProjectID
+	Minute       int64 // Unix seconds, a multiple of 60
+	Verdict      string
+	Count        int64
+	LastUsedAt   int64 // 0: not a use (a refused check)
+}
+
+// Keeper holds what must stay out of the database: the pepper, and the journal
+// of revocations that outlives a restored backup.
+type Keeper interface {
+	// Pepper returns the kept pepper. When there is none it returns
+	// ErrNotFound, or with create keeps the given one and returns it.
+	Pepper(ctx context.Context, create []byte) ([]byte, error)
+	// Entomb appends tombstones; they are durable when it returns nil.
+	Entomb(ctx context.Context, ts []Tombstone) error
+	// Tombstones hands every tombstone to each, oldest first. A line that
+	// cannot be read is passed over and counted.
+	Tombstones(ctx context.Context, each func(Tombstone) error) (damaged int, err error)
+}
+
+// Tombstone says that a key was revoked. The MAC is the ground's.
+type Tombstone struct {
+	Key KeyID
+	At  int64
+	MAC [32]byte
+}
