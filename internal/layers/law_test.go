@@ -1,0 +1,133 @@
+package layers
+
+// room is one line of the import law.
+type room struct {
+	path string // the folder; "." is the ground
+	// may lists what the room may import besides the standard library: other
+	// rooms by folder (exactly that one), third-party modules by path (with all
+	// their packages).
+	may string
+	// planned rooms need not exist yet. Drop the mark when the room is built.
+	planned bool
+}
+
+// The law. Arrows point down only, nothing imports sideways, only the roof
+// sees everything. A folder with Go files and no line here fails, and so does a
+// line without a folder.
+var rooms = []room{
+	// Cellar: mechanisms that know nothing about API keys.
+	{path: "internal/typeid"},
+	{path: "internal/keytext"},
+	{path: "internal/index"},
+	{path: "internal/gcra"},
+	{path: "internal/tally", may: "internal/index"}, // for its Array, which grows while it is read
+
+	// Ground: the words, the rules, the ports, the Service.
+	{path: ".", may: "internal/typeid internal/keytext internal/index internal/gcra internal/tally github.com/google/uuid"},
+
+	// Adapters: each fills one port.
+	{path: "storage/internal/changes", may: "."}, // what the engines share
+	{path: "storage/memory", may: ". storage/internal/changes"},
+	{path: "storage/sqlite", may: ". storage/internal/changes modernc.org/sqlite github.com/pressly/goose/v3", planned: true},
+	{path: "storage/postgres", may: ". storage/internal/changes github.com/jackc/pgx/v5 github.com/pressly/goose/v3", planned: true},
+	{path: "storage/storagetest", may: "."}, // the contract; imported by tests only
+	{path: "limits/redis", may: ". github.com/redis/rueidis", planned: true},
+	{path: "notify", may: ". github.com/wneessen/go-mail github.com/standard-webhooks/standard-webhooks/libraries", planned: true},
+	{path: "jobs", may: ". github.com/riverqueue/river", planned: true},
+
+	// Surfaces: each speaks one language and knows only the ground.
+	{path: "internal/request", may: ". github.com/go-json-experiment/json", planned: true},
+	{path: "guard", may: ". internal/request", planned: true},
+	{path: "dialect/enveloped/wire", planned: true},
+	{path: "dialect/enveloped", may: ". internal/request dialect/enveloped/wire github.com/danielgtaylor/huma/v2", planned: true},
+	{path: "dialect/plain", may: ". internal/request github.com/danielgtaylor/huma/v2", planned: true},
+	{path: "gateway", may: ". internal/request github.com/envoyproxy/go-control-plane/envoy google.golang.org/grpc", planned: true},
+	{path: "console", may: ". internal/request", planned: true},
+	{path: "client", may: "dialect/enveloped/wire", planned: true},
+	{path: "cli", may: "dialect/enveloped/wire client github.com/spf13/cobra github.com/zalando/go-keyring go.yaml.in/yaml/v3 golang.org/x/term", planned: true},
+
+	// Roof: wiring only.
+	{path: "server", may: everythingButCLI + " github.com/danielgtaylor/huma/v2 github.com/knadh/koanf github.com/prometheus/client_golang github.com/swaggest/swgui", planned: true},
+	{path: "cmd/hb", may: "cli server github.com/spf13/cobra", planned: true},
+
+	// Tests: rooms that no room above may import.
+	{path: "internal/layers"},
+	{path: "internal/fixture", may: ". storage/memory", planned: true},
+	{path: "docs", planned: true}, // the documents' examples, run
+}
+
+const everythingButCLI = `
+	. internal/request guard gateway console client
+	dialect/enveloped dialect/enveloped/wire dialect/plain
+	storage/memory storage/sqlite storage/postgres limits/redis notify jobs`
+
+// word is a further word of the law, about one import of the standard library.
+type word struct {
+	pkg string
+	// only lists the rooms, or single files, that may import it; empty is nobody.
+	only string
+	// never turns the word round: all may but these.
+	never string
+	why   string
+}
+
+var words = []word{
+	{pkg: "database/sql", only: "storage/sqlite storage/postgres", why: "only an engine speaks SQL"},
+	{pkg: "net/http", only: surfaces, why: "only a surface speaks HTTP"},
+	{pkg: "unsafe", only: "secret.go seal.go", why: "a secret hides behind a pointer there, and nothing else needs it"},
+	{pkg: "math/rand", why: "a value that can be guessed is no secret; use crypto/rand"},
+	{pkg: "math/rand/v2", why: "a value that can be guessed is no secret; use crypto/rand"},
+	{pkg: "encoding/json", never: "internal/request", why: "it accepts duplicate names, other letter cases and trailing documents"},
+	{pkg: "text/template", why: "it does not escape; use html/template"},
+	{pkg: "testing", only: "storage/storagetest internal/fixture", why: "it adds flags to the program"},
+	{pkg: "log", why: "a log/slog.Logger is passed in"},
+	{pkg: "flag", why: "its flags are global; the command line is cobra's"},
+	{pkg: "expvar", why: "it registers a public page by itself"},
+	{pkg: "net/http/pprof", only: "server", why: "it registers public pages by itself"},
+	{pkg: "os", never: cellarAndGround, why: "the rules read no files and no environment"},
+	{pkg: "net", never: cellarAndGround, why: "the rules open no connections"},
+	{pkg: "crypto/md5", why: "broken"},
+	{pkg: "crypto/sha1", why: "broken"},
+	{pkg: "crypto/des", why: "broken"},
+	{pkg: "crypto/rc4", why: "broken"},
+	{pkg: "C", why: "one static binary"},
+}
+
+const (
+	surfaces = "internal/request guard dialect/enveloped dialect/plain gateway console client cli " +
+		"notify server internal/fixture"
+	cellarAndGround = ". internal/typeid internal/keytext internal/index internal/gcra internal/tally"
+)
+
+// A test file may also import every room but cmd/hb (an engine to run on, the
+// contract, a fixture), the modules below, and all of the standard library
+// except what is listed here.
+const (
+	testMay = `
+		github.com/rogpeppe/go-internal/testscript golang.org/x/tools/txtar
+		pgregory.net/rapid github.com/anishathalye/porcupine go.uber.org/goleak
+		github.com/google/go-cmp github.com/getkin/kin-openapi github.com/chromedp/chromedp
+		github.com/chromedp/cdproto github.com/alicebob/miniredis/v2 github.com/throttled/throttled/v2
+		github.com/coder/websocket`
+	testNever = "C net/http/pprof expvar"
+)
+
+// Folders with a go.mod of their own are other modules: the law does not reach
+// in, so each is named.
+const nestedModules = "tools"
+
+// Package-level variables that hold state, and why each may. All others must
+// be as good as constants: given a value where they are declared, and never
+// written again.
+var globals = map[string]string{}
+
+// Variables of other packages that may be written, as "room: package.Name".
+var foreignGlobals = map[string]string{
+	"server: huma.NewError": "huma has one error hook per process; a library must not touch it, the server may",
+}
+
+// sqliteLibc names, for each release of modernc.org/sqlite, the one release of
+// modernc.org/libc it works with: the one its own go.mod names.
+var sqliteLibc = map[string]string{
+	"v1.60.1": "v1.77.1",
+}
