@@ -1,0 +1,55 @@
+# The verbs of this repository. `make` alone lists them.
+
+# What ships has no C in it, and is tested so. Only the race detector needs C.
+export CGO_ENABLED = 0
+
+VERSION := $(shell git describe --tags --always --dirty 2>/dev/null || echo dev)
+LDFLAGS := -s -w -X main.version=$(VERSION)
+
+# Where goroutines meet.
+RACY := . $(addsuffix /...,$(wildcard ./storage ./server ./internal/index ./internal/gcra ./internal/tally))
+
+STEP := @scripts/step.sh
+
+.PHONY: help build run test lint bench campaign golden packages unit race
+
+help: ## this list
+	@awk -F ':.*## ' '/^[a-z]+:.*## /{printf "  make %-10s %s\n", $$1, $$2}' Makefile
+
+build: ## bin/hb, one static binary
+	go build -trimpath -ldflags '$(LDFLAGS)' -o bin/hb ./cmd/hb
+
+run: build ## a server with sample keys; prints the console's address
+	bin/hb demo
+
+test: packages ## the whole gate: format, vet, lint, tests, race detector
+	$(STEP) format sh -c '! gofmt -l . | grep .' # lists what gofmt would change
+	$(STEP) vet go vet ./...
+	@$(MAKE) --no-print-directory unit lint race
+
+lint: bin/golangci-lint ## the linter (.golangci.yml); built on first use, about 100 s
+	$(STEP) lint bin/golangci-lint run ./...
+
+bench: ## the benchmarks; one by BENCH=<regexp>
+	scripts/bench.sh $(BENCH)
+
+campaign: ## the long tests, which the gate leaves out; one room by ROOM=./<folder>
+	HALBERD_CAMPAIGN=1 scripts/gotest.sh -count=1 -timeout 3h $(or $(ROOM),./...)
+
+golden: ## writes the golden files anew; read the difference before you commit
+	HALBERD_GOLDEN=write go test -count=1 ./...
+
+packages:
+	$(STEP) packages scripts/debian.sh
+
+unit:
+	$(STEP) test scripts/gotest.sh -timeout 5m ./...
+	$(STEP) "test of the tools" go -C tools test ./...
+
+race:
+	$(STEP) "race detector (with cgo)" env CGO_ENABLED=1 scripts/gotest.sh -race -timeout 8m $(RACY)
+
+bin/golangci-lint: tools/go.mod tools/go.sum
+	$(STEP) "building the linter" go -C tools build -trimpath -ldflags '-s -w' -o ../bin/golangci-lint \
+		github.com/golangci/golangci-lint/v2/cmd/golangci-lint
+	@touch $@
