@@ -1,0 +1,267 @@
+package halberd
+
+import (
+	"math"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"github.com/halberdhq/halberd/internal/gcra"
+	"github.com/halberdhq/halberd/internal/index"
+)
+
+// directory is every key of the instance in memory, complete: a miss is
+// NOT_FOUND. Checks read it without locks; apply and load change it, one
+// committed change after the other.
+type directory struct {
+	keys     index.Table[entry]
+	owners   index.Array[atomic.Pointer[owner]]
+	policies index.Array[atomic.Pointer[readyPolicy]]
+	external index.Array[atomic.Pointer[string]]
+	named    index.Array[identity]                    // by ordinal; written once, before the ordinal is used
+	words    index.Array[[maxRateLimits]atomic.Int64] // of the limits, by ordinal; grown once a limit exists
+	revision atomic.Int64
+
+	mu         sync.Mutex // guards what follows: the writer's side
+	ownerOf    map[ownerKey]uint32
+	projects   map[ProjectID]*Project
+	orgs       map[OrganizationID]*Organization
+	policyOf   map[policyKey]uint32
+	externalOf map[string]uint32
+	previous   map[uint32]Digest // ordinal → the superseded digest in the table
+	ordinals   uint32
+	limited    bool          // some policy or project has a limit: words are kept
+	grown      func(n int)   // told of new ordinals before they are used
+	damaged    map[any]error // rows that were refused, by id
+}
+
+// entry is a key under one of its digests. It has no pointers and is never
+// changed in place.
+type entry struct {
+	id        KeyID
+	ordinal   uint32 // of the key, the same for both its digests
+	owner     uint32
+	policy    uint32
+	external  uint32 // 0: none
+	expires   uint32 // Unix seconds; 0: never; capped at the year 2106
+	notBefore uint32
+	flags     uint8
+}
+
+const (
+	flagInactive   = 1 << iota
+	flagRevoked    // terminal
+	flagSuperseded // the old secret of a rotation; expires is its end
+)
+
+// owner is where a key belongs, as a check needs it. Replaced, never changed.
+type owner struct {
+	organization OrganizationID
+	project      ProjectID // zero: organization-wide
+	orgActive    bool
+	active       bool // the project is active, or there is none
+	limits       []readyLimit
+}
+
+// identity is what a count is filed under.
+type identity struct {
+	id    KeyID
+	owner uint32
+}
+
+type ownerKey struct {
+	organization OrganizationID
+	project      ProjectID
+}
+
+// readyPolicy is a policy with its limits worked out.
+type readyPolicy struct {
+	policy
+	limits []readyLimit // meaningful unless rateLimits is nil
+}
+
+type policyKey struct{ scopes, policy string }
+
+type readyLimit struct {
+	RateLimit
+	rate gcra.Rate
+}
+
+func ready(ls RateLimits) []readyLimit {
+	out := make([]readyLimit, len(ls))
+	for i, l := range ls {
+		out[i] = readyLimit{l, gcra.New(l.Limit, time.Duration(l.WindowSeconds)*time.Second, l.Burst)}
+	}
+	return out
+}
+
+func newDirectory(grown func(n int)) *directory {
+	d := &directory{
+		ownerOf: map[ownerKey]uint32{}, projects: map[ProjectID]*Project{},
+		orgs: map[OrganizationID]*Organization{}, policyOf: map[policyKey]uint32{},
+		externalOf: map[string]uint32{"": 0}, previous: map[uint32]Digest{},
+		damaged: map[any]error{}, grown: grown,
+	}
+	d.external.Grow(1)
+	return d
+}
+
+// putOrganization and putProject replace what checks see of an owner. Called
+// with mu held.
+func (d *directory) putOrganization(o Organization) {
+	d.orgs[o.ID] = &o
+	for k, n := range d.ownerOf {
+		if k.organization == o.ID {
+			d.owners.At(n).Store(d.makeOwner(k))
+		}
+	}
+}
+
+func (d *directory) putProject(p Project) {
+	d.projects[p.ID] = &p
+	if len(p.RateLimits) > 0 {
+		d.keepWords()
+	}
+	k := ownerKey{p.Organization, p.ID}
+	if n, ok := d.ownerOf[k]; ok {
+		d.owners.At(n).Store(d.makeOwner(k))
+	}
+}
+
+func (d *directory) keepWords() {
+	d.limited = true
+	d.words.Grow(int(d.ordinals) + 1)
+}
+
+// makeOwner is closed where it does not know: an owner whose row is missing or
+// refused is inactive.
+func (d *directory) makeOwner(k ownerKey) *owner {
+	o := &owner{organization: k.organization, project: k.project}
+	if org := d.orgs[k.organization]; org != nil {
+		o.orgActive = org.Active
+	}
+	if k.project.IsZero() {
+		o.active = true
+	} else if p := d.projects[k.project]; p != nil && p.Organization == k.organization {
+		o.active = p.Active && p.DeletedAt.IsZero()
+		o.limits = ready(p.RateLimits)
+	}
+	return o
+}
+
+func (d *directory) ownerNumber(k ownerKey) uint32 {
+	n, ok := d.ownerOf[k]
+	if !ok {
+		n = uint32(len(d.ownerOf))
+		d.owners.Grow(int(n) + 1)
+		d.owners.At(n).Store(d.makeOwner(k))
+		d.ownerOf[k] = n
+	}
+	return n
+}
+
+func (d *directory) policyNumber(k policyKey) (uint32, error) {
+	n, ok := d.policyOf[k]
+	if !ok {
+		p, err := decodePolicy(k.scopes, k.policy)
+		if err != nil {
+			return 0, err
+		}
+		n = uint32(len(d.policyOf))
+		d.policies.Grow(int(n) + 1)
+		d.policies.At(n).Store(&readyPolicy{*p, ready(p.rateLimits)})
+		if len(p.rateLimits) > 0 {
+			d.keepWords()
+		}
+		d.policyOf[k] = n
+	}
+	return n, nil
+}
+
+func (d *directory) externalNumber(s string) uint32 {
+	n, ok := d.externalOf[s]
+	if !ok {
+		n = uint32(len(d.externalOf))
+		d.external.Grow(int(n) + 1)
+		d.external.At(n).Store(&s)
+		d.externalOf[s] = n
+	}
+	return n
+}
+
+// putKey publishes a record whose MAC was found genuine. Called with mu held.
+func (d *directory) putKey(r *KeyRecord) error {
+	p, err := d.policyNumber(policyKey{r.Scopes, r.Policy})
+	if err != nil {
+		return err
+	}
+	e := entry{
+		id: r.ID, policy: p,
+		owner:    d.ownerNumber(ownerKey{r.Organization, r.Project}),
+		external: d.externalNumber(r.ExternalID),
+		expires:  capped(r.ExpiresAt), notBefore: capped(r.NotBefore),
+	}
+	switch r.State {
+	case StateActive:
+	case StateInactive:
+		e.flags = flagInactive
+	default:
+		e.flags = flagRevoked
+	}
+	e.ordinal = d.ordinalOf(r, e.owner)
+
+	if old, ok := d.previous[e.ordinal]; ok && old != r.PreviousDigest {
+		d.keys.Delete(old)
+		delete(d.previous, e.ordinal)
+	}
+	if !r.PreviousDigest.IsZero() {
+		s := e
+		s.flags |= flagSuperseded
+		end := capped(max(r.PreviousExpiresAt, 1))
+		if s.expires == 0 || end < s.expires {
+			s.expires = end
+		}
+		d.keys.Put(r.PreviousDigest, s)
+		d.previous[e.ordinal] = r.PreviousDigest
+	}
+	d.keys.Put(r.Digest, e)
+	return nil
+}
+
+// ordinalOf finds the number the key has had, under its digest or, just
+// rotated, under the one before; a new key gets the next.
+func (d *directory) ordinalOf(r *KeyRecord, owner uint32) uint32 {
+	if e, ok := d.keys.Get((*[32]byte)(&r.Digest)); ok {
+		return e.ordinal
+	}
+	if !r.PreviousDigest.IsZero() {
+		if e, ok := d.keys.Get((*[32]byte)(&r.PreviousDigest)); ok {
+			return e.ordinal
+		}
+	}
+	n := d.ordinals
+	d.ordinals++
+	d.grown(int(d.ordinals))
+	d.named.Grow(int(d.ordinals))
+	*d.named.At(n) = identity{r.ID, owner}
+	if d.limited {
+		d.words.Grow(int(d.ordinals))
+	}
+	return n
+}
+
+func capped(s int64) uint32 { return uint32(min(max(s, 0), math.MaxUint32)) }
+
+// who says whose count a number is.
+func (d *directory) who(ordinal uint32) (KeyID, *owner) {
+	n := d.named.At(ordinal)
+	return n.id, d.owners.At(n.owner).Load()
+}
+
+// externalText is the external id behind its number.
+func (d *directory) externalText(n uint32) string {
+	if n == 0 {
+		return ""
+	}
+	return *d.external.At(n).Load()
+}

@@ -1,0 +1,213 @@
+package halberd
+
+import (
+	"context"
+	"errors"
+	"sync"
+	"time"
+)
+
+// Permit is the gate: it says whether an actor may do an action at all, and
+// counts the attempt when not. Surfaces ask it before they read a body, so that
+// nobody's values are judged who may not ask; every method of Service asks it
+// again, and a change a third time inside its transaction, against the store.
+func (s *Service) Permit(by Actor, act Action) error {
+	if s.closed.Load() {
+		return outward(ErrClosed)
+	}
+	if by.IsZero() {
+		return errUnauthorized()
+	}
+	if !by.permits(act) {
+		return s.deny(by, act, refuse(CodeForbidden, "this credential may not do that: it needs %s", needs(act)))
+	}
+	return nil
+}
+
+func needs(act Action) string {
+	switch act {
+	case ActionVerify:
+		return "the scope verify or admin"
+	case ActionReadKeys, ActionReadProjects:
+		return "the scope read"
+	case ActionCreateProject, ActionDeleteProject:
+		return "the scope admin, for the whole organization"
+	case ActionReadOrganizations, ActionCreateOrganization, ActionUpdateOrganization:
+		return "an operator"
+	}
+	return "the scope admin"
+}
+
+// look runs a question past the gate.
+func (s *Service) look(ctx context.Context, by Actor, act Action, fn func(Reader) error) error {
+	if err := s.Permit(by, act); err != nil {
+		return err
+	}
+	return outward(s.store.View(ctx, fn))
+}
+
+// change runs a change past the gate: once on the actor as it presented itself,
+// and again on the actor as the store knows it inside the transaction, so that
+// a key revoked a moment ago changes nothing any more.
+func (s *Service) change(ctx context.Context, by Actor, act Action, fn func(tx Tx, by Actor) error) error {
+	if err := s.Permit(by, act); err != nil {
+		return err
+	}
+	err := s.store.Update(ctx, func(tx Tx) error {
+		fresh, err := s.refresh(tx, by)
+		if err != nil {
+			return err
+		}
+		if !fresh.permits(act) {
+			return refuse(CodeForbidden, "this credential may not do that: it needs %s", needs(act))
+		}
+		return fn(tx, fresh)
+	})
+	switch CodeOf(err) {
+	case CodeForbidden, CodeScopeEscalation:
+		return s.deny(by, act, err)
+	}
+	return outward(err)
+}
+
+// refresh reads the actor again from the store. Whoever is no longer good is
+// UNAUTHORIZED, as at the door.
+func (s *Service) refresh(r Reader, by Actor) (Actor, error) {
+	if by.kind != ActorKey {
+		return by, nil
+	}
+	row, err := r.Key(by.key)
+	if errors.Is(err, ErrNotFound) {
+		return Actor{}, errUnauthorized()
+	} else if err != nil {
+		return Actor{}, err
+	}
+	k, err := s.openKey(&row)
+	if err != nil {
+		return Actor{}, err
+	}
+	now := s.now()
+	if k.StateAt(now) != StateActive || now.Before(k.NotBefore) {
+		return Actor{}, errUnauthorized()
+	}
+	org, err := r.Organization(k.Organization)
+	if err != nil {
+		return Actor{}, err
+	}
+	if !org.Active {
+		return Actor{}, errUnauthorized()
+	}
+	if !k.Project.IsZero() {
+		p, err := s.project(r, k.Project)
+		if err != nil {
+			return Actor{}, err
+		}
+		if !p.Active || !p.DeletedAt.IsZero() {
+			return Actor{}, errUnauthorized()
+		}
+	}
+	return keyActor(&k).Via(by.request), nil
+}
+
+func keyActor(k *Key) Actor {
+	return Actor{
+		kind: ActorKey, key: k.ID, organization: k.Organization, project: k.Project, operator: k.Operator,
+		scopes: k.Scopes, resources: k.Resources, ipAllow: k.IPAllow, rateLimits: k.RateLimits, expiresAt: k.ExpiresAt,
+	}
+}
+
+// audit appends the event of a change to its transaction.
+func (s *Service) audit(tx Tx, by Actor, act Action, org OrganizationID, project ProjectID, kind, target string, changes map[string]Change) error {
+	e := AuditEvent{
+		ID: NewAuditID(), At: s.stamp(), Organization: org, Project: project,
+		ActorKind: by.kind, Actor: by.Ref(), Action: act, TargetKind: kind, Target: target,
+		Outcome: OutcomeDone, Count: 1, Changes: changes, RequestID: by.request.ID,
+	}
+	if by.request.ClientIP.IsValid() {
+		e.ClientIP = by.request.ClientIP.String()
+	}
+	return tx.AppendAudit(e.record())
+}
+
+// denials counts refused attempts until the next flush: one record per actor,
+// action and minute, however many there were.
+type denials struct {
+	mu      sync.Mutex
+	pending map[denialKey]*AuditEvent
+	lost    int64 // attempts of actors beyond maxDenials in one flush
+}
+
+type denialKey struct {
+	actor  string
+	action Action
+	minute int64
+}
+
+const maxDenials = 10_000
+
+// deny counts a refused attempt and returns why it was refused.
+func (s *Service) deny(by Actor, act Action, why error) error {
+	at := s.now().Truncate(time.Minute)
+	d := &s.denials
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	k := denialKey{by.Ref(), act, at.Unix()}
+	e := d.pending[k]
+	if e == nil {
+		if len(d.pending) >= maxDenials {
+			d.lost++
+			return why
+		}
+		e = &AuditEvent{
+			ID: NewAuditID(), At: s.stamp(), Organization: by.organization, Project: by.project,
+			ActorKind: by.kind, Actor: by.Ref(), Action: act, Outcome: OutcomeDenied, RequestID: by.request.ID,
+		}
+		if by.request.ClientIP.IsValid() {
+			e.ClientIP = by.request.ClientIP.String()
+		}
+		if d.pending == nil {
+			d.pending = make(map[denialKey]*AuditEvent)
+		}
+		d.pending[k] = e
+	}
+	e.Count++
+	return why
+}
+
+// flushDenials writes what was counted. On failure it stays for the next time.
+func (s *Service) flushDenials(ctx context.Context) error {
+	d := &s.denials
+	d.mu.Lock()
+	pending, lost := d.pending, d.lost
+	d.pending, d.lost = nil, 0
+	d.mu.Unlock()
+	if len(pending) == 0 {
+		return nil
+	}
+	err := s.store.Update(ctx, func(tx Tx) error {
+		for _, e := range pending {
+			if err := tx.AppendAudit(e.record()); err != nil {
+				return err
+			}
+		}
+		return nil
+	})
+	if lost > 0 {
+		s.log.Error("too many different actors were denied at once: some attempts are not in the audit log", "attempts", lost)
+	}
+	if err != nil {
+		d.mu.Lock()
+		defer d.mu.Unlock()
+		if d.pending == nil {
+			d.pending = make(map[denialKey]*AuditEvent)
+		}
+		for k, e := range pending {
+			if newer := d.pending[k]; newer != nil {
+				newer.Count += e.Count
+			} else if len(d.pending) < maxDenials {
+				d.pending[k] = e
+			}
+		}
+	}
+	return err
+}

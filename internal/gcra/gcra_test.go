@@ -1,0 +1,127 @@
+package gcra_test
+
+import (
+	"sync"
+	"sync/atomic"
+	"testing"
+	"time"
+
+	"github.com/halberdhq/halberd/internal/gcra"
+)
+
+func TestBurstThenRate(t *testing.T) {
+	r := gcra.New(60, time.Minute, 5)
+	var word atomic.Int64
+	now := int64(1e9)
+	for i := range int64(5) {
+		st, ok := r.Take(&word, now, 1)
+		if !ok || st.Remaining != 4-i {
+			t.Fatalf("take %d: %+v %v", i, st, ok)
+		}
+	}
+	st, ok := r.Take(&word, now, 1)
+	if ok || st.Retry != time.Second || st.Reset != 5*time.Second {
+		t.Fatalf("sixth: %+v %v", st, ok)
+	}
+	if _, ok := r.Take(&word, now+int64(time.Second)-1, 1); ok {
+		t.Error("let through a nanosecond early")
+	}
+	if _, ok := r.Take(&word, now+int64(time.Second), 1); !ok {
+		t.Error("refused when Retry had passed")
+	}
+}
+
+func TestRefusedTakesSpendNothing(t *testing.T) {
+	r := gcra.New(10, time.Second, 10)
+	var word atomic.Int64
+	if _, ok := r.Take(&word, 1, 11); ok {
+		t.Error("a cost beyond the burst was taken")
+	}
+	if st, ok := r.Take(&word, 1, 10); !ok || st.Remaining != 0 {
+		t.Errorf("%+v %v", st, ok)
+	}
+	r.Give(&word, 10)
+	if st, ok := r.Take(&word, 1, 10); !ok || st.Remaining != 0 {
+		t.Errorf("after giving back: %+v %v", st, ok)
+	}
+}
+
+// In any span the amount let through is at most burst + rate × span, and under
+// steady overload at most 1 % less.
+func TestNeverOverInAnySpan(t *testing.T) {
+	for _, c := range []struct {
+		limit  int64
+		window time.Duration
+		burst  int64
+	}{{100, 10 * time.Second, 100}, {7, time.Minute, 3}, {1_000_000, time.Second, 10}, {1, time.Hour, 1}} {
+		r := gcra.New(c.limit, c.window, c.burst)
+		var word atomic.Int64
+		var let []int64
+		step := int64(c.window) / c.limit / 5
+		end := 1 + int64(c.window)*20/max(1, c.limit/100)
+		for now := int64(1); now < end; now += step {
+			if _, ok := r.Take(&word, now, 1); ok {
+				let = append(let, now)
+			}
+		}
+		for i := 0; i < len(let); i += 1 + len(let)/300 {
+			for j := i; j < len(let); j += 1 + len(let)/300 {
+				span := let[j] - let[i]
+				most := float64(c.burst) + float64(c.limit)*float64(span)/float64(c.window)
+				if float64(j-i+1) > most+1e-6 {
+					t.Fatalf("%+v: %d in %v, at most %.2f", c, j-i+1, time.Duration(span), most)
+				}
+			}
+		}
+		whole := float64(c.burst) + float64(c.limit)*float64(end)/float64(c.window)
+		if float64(len(let)) < 0.99*whole-1 {
+			t.Errorf("%+v: %d of %.1f let through", c, len(let), whole)
+		}
+	}
+}
+
+func TestConcurrentTakesAreExact(t *testing.T) {
+	r := gcra.New(1, time.Hour, 1000)
+	var word atomic.Int64
+	var let atomic.Int64
+	var wg sync.WaitGroup
+	for range 8 {
+		wg.Go(func() {
+			for range 1000 {
+				if _, ok := r.Take(&word, 5, 1); ok {
+					let.Add(1)
+				}
+			}
+		})
+	}
+	wg.Wait()
+	if let.Load() != 1000 {
+		t.Errorf("%d let through", let.Load())
+	}
+}
+
+func TestHugeLimitsDoNotOverflow(t *testing.T) {
+	r := gcra.New(1, 31*24*time.Hour, 1_000_000_000)
+	var word atomic.Int64
+	for range 5 {
+		if _, ok := r.Take(&word, 1, 100); !ok {
+			t.Fatal("refused below the burst")
+		}
+	}
+	if _, ok := r.Take(&word, 1, 1<<40); ok {
+		t.Error("an absurd cost was taken")
+	}
+}
+
+// A limit that was changed does not inherit a wait longer than its own burst.
+func TestALimitMadeFasterForgetsTheSlowOne(t *testing.T) {
+	slow, fast := gcra.New(1, time.Hour, 100), gcra.New(10, time.Second, 10)
+	var word atomic.Int64
+	slow.Take(&word, 1, 100)
+	if _, ok := fast.Take(&word, 1+int64(100*time.Millisecond), 1); ok {
+		t.Error("a spent word is a fresh burst")
+	}
+	if st, _ := fast.Take(&word, 1, 1); st.Retry > time.Second {
+		t.Errorf("must wait %v", st.Retry)
+	}
+}

@@ -1,0 +1,165 @@
+package halberd
+
+import (
+	"context"
+	"strings"
+)
+
+// Organizations is one page. Next is empty at the end.
+type Organizations struct {
+	List []Organization
+	Next string
+}
+
+// ListOrganizations reads every organization of the instance, oldest first.
+func (s *Service) ListOrganizations(ctx context.Context, by Actor, page Page) (out Organizations, err error) {
+	err = s.look(ctx, by, ActionReadOrganizations, func(r Reader) error {
+		limit, err := pageLimit(page)
+		if err != nil {
+			return err
+		}
+		const bound = "organizations"
+		after, err := s.position(bound, page.Cursor)
+		if err != nil {
+			return err
+		}
+		var from OrganizationID
+		if after != nil {
+			from = OrganizationID(after.ID)
+		}
+		rows, err := r.Organizations(from, limit+1)
+		if err != nil {
+			return err
+		}
+		if len(rows) > limit {
+			rows = rows[:limit]
+			out.Next = s.cursor(bound, KeyPosition{ID: KeyID(rows[limit-1].ID)})
+		}
+		out.List = make([]Organization, 0, len(rows))
+		for i := range rows {
+			o, err := s.openOrganization(&rows[i])
+			if err != nil {
+				s.log.Error("a damaged row was left out of a list", "id", rows[i].ID, "why", err)
+				continue
+			}
+			out.List = append(out.List, o)
+		}
+		return nil
+	})
+	return out, err
+}
+
+// GetOrganization reads one organization.
+func (s *Service) GetOrganization(ctx context.Context, by Actor, id OrganizationID) (o Organization, err error) {
+	err = s.look(ctx, by, ActionReadOrganizations, func(r Reader) error {
+		o, err = s.organization(r, id)
+		return err
+	})
+	return o, err
+}
+
+// CreateOrganization makes an organization and its default project.
+func (s *Service) CreateOrganization(ctx context.Context, by Actor, name string) (Organization, error) {
+	var o Organization
+	err := s.change(ctx, by, ActionCreateOrganization, func(tx Tx, by Actor) error {
+		done, err := s.replayed(tx, by)
+		if err != nil {
+			return err
+		}
+		if done != "" {
+			id, err := ParseOrganizationID(done)
+			if err == nil {
+				o, err = s.organization(tx, id)
+			}
+			return err
+		}
+		if o, _, err = s.found(tx, by, name); err != nil {
+			return err
+		}
+		return s.remember(tx, by, o.ID.String())
+	})
+	return o, err
+}
+
+// found makes an organization and its default project, both audited.
+func (s *Service) found(tx Tx, by Actor, name string) (Organization, Project, error) {
+	o := Organization{ID: NewOrganizationID(), Name: name, Active: true, CreatedAt: s.stamp()}
+	if err := checkOrganizationName(name); err != nil {
+		return o, Project{}, err
+	}
+	if err := s.putOrganization(tx, by, ActionCreateOrganization, &Organization{}, &o); err != nil {
+		return o, Project{}, err
+	}
+	p := freshProject(o.ID, "Default", o.CreatedAt)
+	p.Default = true
+	if err := s.putProject(tx, &p); err != nil {
+		return o, p, err
+	}
+	return o, p, s.auditProject(tx, by, ActionCreateProject, &Project{}, &p)
+}
+
+// UpdateOrganization renames, suspends or resumes an organization. Suspending
+// refuses all its keys at once; one's own cannot be suspended.
+func (s *Service) UpdateOrganization(ctx context.Context, by Actor, id OrganizationID, patch OrganizationPatch, version int64) (Organization, error) {
+	var o Organization
+	err := s.change(ctx, by, ActionUpdateOrganization, func(tx Tx, by Actor) (err error) {
+		if o, err = s.organization(tx, id); err != nil {
+			return err
+		}
+		if err := sameVersion(version, o.Version); err != nil {
+			return err
+		}
+		before := o
+		if patch.Name.Set {
+			o.Name = patch.Name.Value
+			if err := checkOrganizationName(o.Name); err != nil {
+				return err
+			}
+		}
+		if patch.Active.Set {
+			o.Active = patch.Active.Value
+			if !o.Active && o.ID == by.organization {
+				return refuse(CodeLastAdmin, "this would lock you out: your own organization is suspended by an operator of another")
+			}
+		}
+		if len(differences(organizationFields(&before), organizationFields(&o))) == 0 {
+			return nil
+		}
+		return s.putOrganization(tx, by, ActionUpdateOrganization, &before, &o)
+	})
+	return o, err
+}
+
+func checkOrganizationName(name string) error {
+	if strings.TrimSpace(name) == "" {
+		return Invalid("name", "must not be empty")
+	}
+	return checkText("name", name, maxName)
+}
+
+func (s *Service) organization(r Reader, id OrganizationID) (Organization, error) {
+	row, err := r.Organization(id)
+	if err != nil {
+		return Organization{}, err
+	}
+	return s.openOrganization(&row)
+}
+
+func (s *Service) openOrganization(r *OrganizationRecord) (Organization, error) {
+	if !s.seal.genuine(r, r.MAC, new(packer)) {
+		return Organization{}, damagedRow(r.ID, errMAC)
+	}
+	return r.organization(), nil
+}
+
+func (s *Service) putOrganization(tx Tx, by Actor, act Action, before, o *Organization) error {
+	o.Version++
+	r := o.record()
+	var buf packer
+	r.MAC = s.seal.mac(&r, &buf)
+	if err := tx.PutOrganization(r); err != nil {
+		return err
+	}
+	return s.audit(tx, by, act, o.ID, ProjectID{}, "organization", o.ID.String(),
+		differences(organizationFields(before), organizationFields(o)))
+}

@@ -1,0 +1,47 @@
+package halberd
+
+import (
+	"context"
+	"time"
+)
+
+// flushUsage hands the counts since the last flush to the store, under the
+// minute in which it runs.
+func (s *Service) flushUsage(ctx context.Context) error {
+	type odd struct {
+		number uint32
+		kind   uint8
+		count  uint32
+		last   int64
+	}
+	var counted []odd
+	s.tally.Drain(func(number uint32, kind uint8, isOdd bool, count uint32, last int64) {
+		if !isOdd {
+			kind = uint8(verdictIndex(Valid))
+		}
+		counted = append(counted, odd{number, kind, count, last})
+	})
+	if len(counted) == 0 {
+		return nil
+	}
+	minute := s.now().Truncate(time.Minute).Unix()
+	counts := make([]UsageCount, 0, len(counted))
+	for _, o := range counted {
+		id, own := s.dir.who(o.number)
+		counts = append(counts, UsageCount{
+			Key: id, Organization: own.organization, Project: own.project,
+			Minute: minute, Verdict: string(verdictNames[o.kind]), Count: int64(o.count), LastUsedAt: o.last,
+		})
+	}
+	return s.store.AddUsage(ctx, counts)
+}
+
+// lastUsed is the later of what the store knows and what is still only in
+// memory.
+func (s *Service) lastUsed(r *KeyRecord) time.Time {
+	last := r.LastUsedAt
+	if e, ok := s.dir.keys.Get((*[32]byte)(&r.Digest)); ok {
+		last = max(last, s.tally.Last(e.ordinal))
+	}
+	return instant(last)
+}

@@ -1,0 +1,293 @@
+package halberd
+
+import (
+	"context"
+	"net/netip"
+	"strings"
+	"time"
+
+	"github.com/halberdhq/halberd/internal/gcra"
+)
+
+// VerdictCode is the answer of a check in one word.
+type VerdictCode string
+
+// The verdicts, in the order in which they are given: the first that applies
+// is the answer.
+const (
+	Malformed          VerdictCode = "MALFORMED"
+	NotFound           VerdictCode = "NOT_FOUND"
+	Revoked            VerdictCode = "REVOKED"
+	Inactive           VerdictCode = "INACTIVE" // the key, its project or its organization
+	NotYetValid        VerdictCode = "NOT_YET_VALID"
+	Expired            VerdictCode = "EXPIRED"
+	IPNotAllowed       VerdictCode = "IP_NOT_ALLOWED"
+	InsufficientScope  VerdictCode = "INSUFFICIENT_SCOPE"
+	ResourceNotAllowed VerdictCode = "RESOURCE_NOT_ALLOWED"
+	RateLimited        VerdictCode = "RATE_LIMITED"
+	QuotaExceeded      VerdictCode = "QUOTA_EXCEEDED"
+	Valid              VerdictCode = "VALID"
+)
+
+// verdictNames is the order above; its indexes are what is counted.
+var verdictNames = [...]VerdictCode{
+	Malformed, NotFound, Revoked, Inactive, NotYetValid, Expired, IPNotAllowed,
+	InsufficientScope, ResourceNotAllowed, RateLimited, QuotaExceeded, Valid,
+}
+
+// VerdictCodes lists every verdict, in order.
+func VerdictCodes() []VerdictCode { return verdictNames[:] }
+
+// Check is one question: may this key do this?
+type Check struct {
+	Secret   Secret
+	Scopes   []Scope    // all must be held; none asks for none
+	Resource string     // `type/id`; empty: none named
+	ClientIP netip.Addr // of the key's holder, for keys with an address list
+	Cost     int64      // of its limits, 1 to MaxCost; 0 is 1
+	// FiltersResources says that the caller will filter what it answers by the
+	// verdict's Resources itself (list calls); without it a restricted key is
+	// refused where no resource is named.
+	FiltersResources bool
+	// Within bounds whose keys are known at all. Zero: every key.
+	Within Reach
+}
+
+// Reach bounds a check to one organization, or to one project and the
+// organization-wide keys above it.
+type Reach struct {
+	Organization OrganizationID
+	Project      ProjectID
+}
+
+// MaxCost bounds Check.Cost.
+const MaxCost = 1_000_000
+
+// Verdict is the answer to a Check. For a key that is not known (to this
+// asker) everything after Reason is zero.
+type Verdict struct {
+	Code         VerdictCode
+	Reason       string // what a person can act on; empty when valid
+	KeyID        KeyID
+	ExternalID   string
+	Organization OrganizationID
+	Project      ProjectID
+	Operator     bool
+	Scopes       Scopes
+	Resources    Resources
+	ExpiresAt    time.Time
+	RateLimits   LimitStates
+	RetryAfter   time.Duration // for RateLimited: when the same check would pass; 0: never
+	Revision     int64         // of the state that was judged
+}
+
+// Valid reports whether the key may do what was asked.
+func (v *Verdict) Valid() bool { return v.Code == Valid }
+
+// Verify answers a check from memory; no store is touched. A refusal is a
+// Verdict; an error means that the answer is not known and the caller must
+// refuse. No caller keeps a Verdict for a later request.
+func (s *Service) Verify(_ context.Context, c Check) (Verdict, error) {
+	var v Verdict
+	if s.closed.Load() {
+		return v, outward(ErrClosed)
+	}
+	if c.Cost == 0 {
+		c.Cost = 1
+	}
+	if c.Cost < 0 || c.Cost > MaxCost {
+		return v, Invalid("cost", "must be from 1 to %d", MaxCost)
+	}
+	s.decide(&c, &v)
+	return v, nil
+}
+
+// VerifyFor answers a check for a trusted service: only keys that the service
+// reaches are known to it.
+func (s *Service) VerifyFor(ctx context.Context, by Actor, c Check) (Verdict, error) {
+	if err := s.Permit(by, ActionVerify); err != nil {
+		return Verdict{}, err
+	}
+	for _, w := range c.Scopes {
+		if _, err := ParseScopes([]string{string(w)}); err != nil {
+			return Verdict{}, err
+		}
+	}
+	if c.Resource != "" && !ValidResource(c.Resource) {
+		return Verdict{}, Invalid("resource", "must be one resource, such as engagement/42")
+	}
+	if !by.operator {
+		c.Within = Reach{by.organization, by.project}
+	}
+	return s.Verify(ctx, c)
+}
+
+// decide walks the published order over one check. It allocates nothing unless
+// it refuses for a scope.
+func (s *Service) decide(c *Check, v *Verdict) {
+	clock := s.clock()
+	e, own, p, ok := s.present(c, v, clock)
+	if ok {
+		s.decideWhat(c, v, &e, own, p, clock)
+	}
+}
+
+// present is the first half of the order: is this a good key, here and now? When
+// it is not, the answer is in v.
+func (s *Service) present(c *Check, v *Verdict, clock time.Time) (e entry, own *owner, p *readyPolicy, ok bool) {
+	d := s.dir
+	v.Revision = d.revision.Load()
+	if !c.Secret.WellFormed() {
+		s.refuseUnknown(v, Malformed, "the key is not well formed: it was cut, mistyped, or is no key of this kind")
+		return e, nil, nil, false
+	}
+	digest := s.seal.digest(c.Secret)
+	e, ok = d.keys.Get((*[32]byte)(&digest))
+	if ok {
+		own = d.owners.At(e.owner).Load()
+		ok = c.Within.holds(own)
+	}
+	if !ok {
+		s.refuseUnknown(v, NotFound, "there is no such key")
+		return e, nil, nil, false
+	}
+	p = d.policies.At(e.policy).Load()
+	v.KeyID, v.Organization, v.Project = e.id, own.organization, own.project
+	v.ExternalID = d.externalText(e.external)
+	v.Scopes, v.Resources, v.Operator = p.scopes, p.resources, p.operator
+	v.ExpiresAt = instant(int64(e.expires))
+
+	now := clock.Unix()
+	switch {
+	case e.flags&flagRevoked != 0:
+		s.refuseKnown(v, &e, Revoked, "the key was revoked and cannot come back: create a new one")
+	case e.flags&flagInactive != 0:
+		s.refuseKnown(v, &e, Inactive, "the key is deactivated: activate it to use it again")
+	case !own.active:
+		s.refuseKnown(v, &e, Inactive, "the key's project is suspended")
+	case !own.orgActive:
+		s.refuseKnown(v, &e, Inactive, "the key's organization is suspended")
+	case now < int64(e.notBefore):
+		s.refuseKnown(v, &e, NotYetValid, "the key is not valid yet: see its not_before")
+	case e.expires != 0 && now >= int64(e.expires) && e.flags&flagSuperseded != 0:
+		s.refuseKnown(v, &e, Expired, "this secret was replaced by a rotation: use the new one")
+	case e.expires != 0 && now >= int64(e.expires):
+		s.refuseKnown(v, &e, Expired, "the key is expired: extend it, or create a new one")
+	case !ipAllowed(p.ipAllow, c.ClientIP):
+		s.refuseKnown(v, &e, IPNotAllowed, "the key may not be used from this address")
+	default:
+		return e, own, p, true
+	}
+	return e, nil, nil, false
+}
+
+// decideWhat is the second half: the key is good; may it do this, now?
+func (s *Service) decideWhat(c *Check, v *Verdict, e *entry, own *owner, p *readyPolicy, clock time.Time) {
+	for _, want := range c.Scopes {
+		if !p.scopes.Holds(want) {
+			s.refuseKnown(v, e, InsufficientScope, "the key does not hold the scope "+string(want)+"; it holds "+strings.Join(p.scopes.Strings(), ", "))
+			return
+		}
+	}
+	switch {
+	case p.resources.All():
+	case c.Resource == "" && !c.FiltersResources:
+		s.refuseKnown(v, e, ResourceNotAllowed, "the key is limited to some resources and this call names none")
+		return
+	case c.Resource != "" && !p.resources.Allows(c.Resource):
+		s.refuseKnown(v, e, ResourceNotAllowed, "the key may not act on this resource")
+		return
+	}
+	limits := own.limits
+	if p.rateLimits != nil {
+		limits = p.limits
+	}
+	if len(limits) > 0 && !s.takeLimits(v, e.ordinal, limits, clock, c.Cost) {
+		s.refuseKnown(v, e, RateLimited, "the key's rate limit is spent: wait, then retry with exponential backoff")
+		return
+	}
+	v.Code = Valid
+	s.verdicts[len(verdictNames)-1].Add(1)
+	s.tally.Add(e.ordinal, clock.Unix())
+}
+
+// takeLimits takes cost from every limit, or from none, and says in v where
+// they stand.
+func (s *Service) takeLimits(v *Verdict, ordinal uint32, limits []readyLimit, clock time.Time, cost int64) bool {
+	words := s.dir.words.At(ordinal)
+	at := int64(clock.Sub(s.born)) + 1
+	for i := range limits {
+		st, fits := limits[i].rate.Take(&words[i], at, cost)
+		if fits {
+			v.RateLimits.add(&limits[i], st)
+			continue
+		}
+		for j := range i {
+			limits[j].rate.Give(&words[j], cost)
+		}
+		v.RetryAfter, v.RateLimits.n = st.Retry, 0
+		for j := range limits {
+			v.RateLimits.add(&limits[j], limits[j].rate.Look(&words[j], at))
+		}
+		return false
+	}
+	return true
+}
+
+func (s *LimitStates) add(l *readyLimit, st gcra.State) {
+	s.list[s.n] = LimitState{Name: l.Name, Limit: l.Limit, Remaining: st.Remaining, Reset: st.Reset}
+	s.n++
+}
+
+func (r Reach) holds(own *owner) bool {
+	if r.Organization.IsZero() && r.Project.IsZero() {
+		return true
+	}
+	if !r.Organization.IsZero() && own.organization != r.Organization {
+		return false
+	}
+	return r.Project.IsZero() || own.project.IsZero() || own.project == r.Project
+}
+
+// refuseUnknown answers about a text that belongs to no key the asker knows.
+func (s *Service) refuseUnknown(v *Verdict, code VerdictCode, reason string) {
+	v.Code, v.Reason = code, reason
+	s.verdicts[verdictIndex(code)].Add(1)
+}
+
+// refuseKnown answers about a key, and counts the refusal for its owner.
+func (s *Service) refuseKnown(v *Verdict, e *entry, code VerdictCode, reason string) {
+	s.refuseUnknown(v, code, reason)
+	s.tally.AddOdd(e.ordinal, uint8(verdictIndex(code)))
+}
+
+func verdictIndex(code VerdictCode) int {
+	for i, n := range verdictNames {
+		if n == code {
+			return i
+		}
+	}
+	return 0
+}
+
+// Authenticate finds out who presents a secret, for calls about keys. Every
+// way of not being good is the same UNAUTHORIZED (S2-14); the reason goes to
+// the key's owner by its counts.
+func (s *Service) Authenticate(_ context.Context, secret Secret, r Request) (Actor, error) {
+	if s.closed.Load() {
+		return Actor{}, outward(ErrClosed)
+	}
+	var v Verdict
+	clock := s.clock()
+	e, own, p, ok := s.present(&Check{Secret: secret, ClientIP: r.ClientIP}, &v, clock)
+	if !ok {
+		return Actor{}, errUnauthorized()
+	}
+	s.verdicts[verdictIndex(Valid)].Add(1)
+	s.tally.Add(e.ordinal, clock.Unix())
+	return Actor{
+		kind: ActorKey, key: e.id, organization: own.organization, project: own.project, operator: p.operator,
+		scopes: p.scopes, resources: p.resources, ipAllow: p.ipAllow, rateLimits: p.rateLimits,
+		expiresAt: v.ExpiresAt, request: r,
+	}, nil
+}
