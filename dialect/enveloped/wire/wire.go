@@ -1,0 +1,290 @@
+// Package wire holds the request and answer types of /v1, shared by the server's
+// dialect and the Go client. It is types only: no rule lives here, and it needs
+// the standard library alone. Times are RFC 3339 in UTC, whole seconds; every
+// field of an answer is always present.
+package wire
+
+import "time"
+
+// Envelope is every successful answer (S2-05).
+type Envelope[T any] struct {
+	Data T    `json:"data"`
+	Meta Meta `json:"meta"`
+}
+
+// Meta accompanies every answer, errors included.
+type Meta struct {
+	RequestID string `json:"request_id" doc:"Unique identifier for this request (useful for support)" example:"req_01h455vb4pex5vsknk084sn02q"`
+}
+
+// ListEnvelope is one page of a list.
+type ListEnvelope[T any] struct {
+	Data []T      `json:"data"`
+	Meta ListMeta `json:"meta"`
+}
+
+// ListMeta carries the way to the next page; null at the end.
+type ListMeta struct {
+	RequestID  string  `json:"request_id"`
+	NextCursor *string `json:"next_cursor" doc:"Pass as cursor for the next page; null at the end"`
+}
+
+// ChangeEnvelope is the answer to a change that must reach every node.
+type ChangeEnvelope[T any] struct {
+	Data T          `json:"data"`
+	Meta ChangeMeta `json:"meta"`
+}
+
+// ChangeMeta says how far a change had gone when it was answered.
+type ChangeMeta struct {
+	RequestID   string      `json:"request_id"`
+	Propagation Propagation `json:"propagation"`
+}
+
+// Propagation is confirmed when no node can answer by the old state any more.
+type Propagation struct {
+	Confirmed bool  `json:"confirmed"`
+	Nodes     int   `json:"nodes"`
+	WaitedMS  int64 `json:"waited_ms"`
+}
+
+// ErrorEnvelope is every refusal (S2-12).
+type ErrorEnvelope struct {
+	Error Error `json:"error"`
+	Meta  Meta  `json:"meta"`
+}
+
+// Error is what went wrong: Code for programs, Message for people. Field is
+// there for INVALID_REQUEST, KeyID for IDEMPOTENT_REPLAY.
+type Error struct {
+	Code    string `json:"code" doc:"Machine-readable error code" example:"INVALID_REQUEST"`
+	Message string `json:"message" doc:"Human-readable error message"`
+	Field   string `json:"field,omitempty" doc:"With INVALID_REQUEST: the field at fault"`
+	KeyID   string `json:"key_id,omitempty" doc:"With IDEMPOTENT_REPLAY: the key made the first time"`
+}
+
+// Key is a key as /v1 shows it. It never holds the secret.
+type Key struct {
+	KeyID             string            `json:"key_id" doc:"Unique key identifier" example:"key_01h455vb4pex5vsknk084sn02q"`
+	Label             string            `json:"label" doc:"Human-readable label"`
+	Prefix            string            `json:"prefix" doc:"First characters of the key, for identification" example:"hb_live_abc"`
+	ProjectID         *string           `json:"project_id" doc:"null: the key is good for the whole organization"`
+	OrganizationID    string            `json:"organization_id"`
+	Operator          bool              `json:"operator" doc:"The key may run the instance"`
+	ExternalID        *string           `json:"external_id" doc:"The API's own customer"`
+	Scopes            []string          `json:"scopes"`
+	Resources         []string          `json:"resources"`
+	State             string            `json:"state" enum:"active,inactive,expired,revoked"`
+	Active            bool              `json:"active"`
+	CreatedAt         time.Time         `json:"created_at"`
+	CreatedBy         string            `json:"created_by"`
+	ExpiresAt         *time.Time        `json:"expires_at"`
+	NotBefore         *time.Time        `json:"not_before"`
+	LastUsedAt        *time.Time        `json:"last_used_at"`
+	RevokedAt         *time.Time        `json:"revoked_at"`
+	RevokedBy         *string           `json:"revoked_by"`
+	RevokeReason      *string           `json:"revoke_reason"`
+	PreviousExpiresAt *time.Time        `json:"previous_expires_at" doc:"While a rotation's overlap runs: when the old secret ends"`
+	IPAllow           []string          `json:"ip_allow"`
+	RateLimits        []RateLimit       `json:"rate_limits" doc:"null: the project's"`
+	Metadata          map[string]string `json:"metadata"`
+	Version           int64             `json:"version"`
+}
+
+// NewSecretKey is the answer of create and rotate: a key and, this once, its
+// secret.
+type NewSecretKey struct {
+	Key
+	Secret string `json:"key" doc:"The full API key - shown only once! Store it securely as it cannot be retrieved again."`
+}
+
+// RateLimit is a named limit.
+type RateLimit struct {
+	Name          string `json:"name,omitempty" doc:"Defaults to default"`
+	Limit         int64  `json:"limit" minimum:"1"`
+	WindowSeconds int64  `json:"window_seconds" minimum:"1"`
+	Burst         int64  `json:"burst,omitempty" doc:"Defaults to limit"`
+}
+
+// CreateKey is the body of POST /v1/api-keys. Absent fields take the project's
+// defaults.
+type CreateKey struct {
+	Label          Field[string]      `json:"label,omitzero" doc:"Optional human-readable label for the key" maxLength:"255"`
+	Scopes         Field[[]string]    `json:"scopes,omitzero"`
+	Resources      Field[[]string]    `json:"resources,omitzero"`
+	ExpiresAt      Field[string]      `json:"expires_at,omitzero" doc:"An instant, a date (the end of that day, UTC), or null for never"`
+	ExpiresInDays  Field[int64]       `json:"expires_in_days,omitzero" minimum:"1"`
+	NotBefore      Field[string]      `json:"not_before,omitzero" doc:"An instant"`
+	ProjectID      Field[string]      `json:"project_id,omitzero" doc:"null: an organization-wide key"`
+	OrganizationID Field[string]      `json:"organization_id,omitzero" doc:"For operators"`
+	Operator       Field[bool]        `json:"operator,omitzero" doc:"For operators"`
+	ExternalID     Field[string]      `json:"external_id,omitzero" maxLength:"255"`
+	Metadata       Field[Metadata]    `json:"metadata,omitzero"`
+	IPAllow        Field[[]string]    `json:"ip_allow,omitzero"`
+	RateLimits     Field[[]RateLimit] `json:"rate_limits,omitzero"`
+}
+
+// UpdateKey is the body of PATCH /v1/api-keys/{key_id}, a merge patch (RFC
+// 7396): absent leaves, null takes back to the default.
+type UpdateKey struct {
+	Label         Field[string]        `json:"label,omitzero" maxLength:"255"`
+	Scopes        Field[[]string]      `json:"scopes,omitzero"`
+	Resources     Field[[]string]      `json:"resources,omitzero"`
+	ExpiresAt     Field[string]        `json:"expires_at,omitzero"`
+	ExpiresInDays Field[int64]         `json:"expires_in_days,omitzero" minimum:"1"`
+	NotBefore     Field[string]        `json:"not_before,omitzero"`
+	ExternalID    Field[string]        `json:"external_id,omitzero" maxLength:"255"`
+	Metadata      Field[MetadataPatch] `json:"metadata,omitzero"`
+	IPAllow       Field[[]string]      `json:"ip_allow,omitzero"`
+	RateLimits    Field[[]RateLimit]   `json:"rate_limits,omitzero"`
+	Active        Field[bool]          `json:"active,omitzero"`
+}
+
+// Metadata is the owner's own notes on a key: at most 2 KiB.
+type Metadata map[string]string
+
+// MetadataPatch merges by name; null removes one.
+type MetadataPatch map[string]*string
+
+// RotateKey is the body of POST /v1/api-keys/{key_id}/rotate.
+type RotateKey struct {
+	OverlapSeconds int64 `json:"overlap_seconds,omitempty" minimum:"0" maximum:"2592000" doc:"How long the old secret lives on"`
+}
+
+// Verify is the body of POST /v1/api-keys/verify.
+type Verify struct {
+	Key              string   `json:"key"`
+	Scopes           []string `json:"scopes,omitempty"`
+	Resource         string   `json:"resource,omitempty" example:"engagement/42"`
+	ClientIP         string   `json:"client_ip,omitempty"`
+	Cost             int64    `json:"cost,omitempty" minimum:"1" maximum:"1000000"`
+	FiltersResources bool     `json:"filters_resources,omitempty"`
+	Include          []string `json:"include,omitempty" enum:"label,metadata"`
+}
+
+// Verdict is the answer to a check. For an unknown key everything after Reason
+// is null.
+type Verdict struct {
+	Valid          bool              `json:"valid"`
+	Code           string            `json:"code"`
+	Reason         string            `json:"reason"`
+	KeyID          *string           `json:"key_id"`
+	ExternalID     *string           `json:"external_id"`
+	OrganizationID *string           `json:"organization_id"`
+	ProjectID      *string           `json:"project_id"`
+	Scopes         []string          `json:"scopes"`
+	Resources      []string          `json:"resources"`
+	ExpiresAt      *time.Time        `json:"expires_at"`
+	RateLimits     []LimitState      `json:"rate_limits"`
+	Quota          *Quota            `json:"quota"`
+	Revision       int64             `json:"revision"`
+	Label          *string           `json:"label,omitempty" doc:"With include label"`
+	Metadata       map[string]string `json:"metadata,omitempty" doc:"With include metadata"`
+}
+
+// LimitState is where a limit stands after the check.
+type LimitState struct {
+	Name         string `json:"name"`
+	Limit        int64  `json:"limit"`
+	Remaining    int64  `json:"remaining"`
+	ResetSeconds int64  `json:"reset_seconds"`
+}
+
+// Quota is where a key's quota stands.
+type Quota struct {
+	Remaining int64      `json:"remaining"`
+	RefillsAt *time.Time `json:"refills_at"`
+}
+
+// Project is a project as /v1 shows it.
+type Project struct {
+	ProjectID            string      `json:"project_id"`
+	OrganizationID       string      `json:"organization_id"`
+	Name                 string      `json:"name"`
+	KeyPrefix            string      `json:"key_prefix" example:"hb_live"`
+	KeyCeiling           int         `json:"key_ceiling"`
+	DefaultScopes        []string    `json:"default_scopes"`
+	DefaultExpiresInDays *int        `json:"default_expires_in_days" doc:"null: never"`
+	MaxExpiresInDays     *int        `json:"max_expires_in_days" doc:"null: no bound of the project's own"`
+	RateLimits           []RateLimit `json:"rate_limits" doc:"null: none"`
+	Active               bool        `json:"active"`
+	Default              bool        `json:"default"`
+	CreatedAt            time.Time   `json:"created_at"`
+	Version              int64       `json:"version"`
+}
+
+// CreateProject is the body of POST /v1/projects.
+type CreateProject struct {
+	Name                 string             `json:"name" minLength:"1" maxLength:"255"`
+	OrganizationID       Field[string]      `json:"organization_id,omitzero" doc:"For operators"`
+	KeyPrefix            Field[string]      `json:"key_prefix,omitzero"`
+	KeyCeiling           Field[int64]       `json:"key_ceiling,omitzero" doc:"For operators" minimum:"1"`
+	DefaultScopes        Field[[]string]    `json:"default_scopes,omitzero"`
+	DefaultExpiresInDays Field[int64]       `json:"default_expires_in_days,omitzero" minimum:"1"`
+	MaxExpiresInDays     Field[int64]       `json:"max_expires_in_days,omitzero" minimum:"1"`
+	RateLimits           Field[[]RateLimit] `json:"rate_limits,omitzero"`
+}
+
+// UpdateProject is the body of PATCH /v1/projects/{project_id}, a merge patch.
+type UpdateProject struct {
+	Name                 Field[string]      `json:"name,omitzero"`
+	KeyPrefix            Field[string]      `json:"key_prefix,omitzero"`
+	KeyCeiling           Field[int64]       `json:"key_ceiling,omitzero" minimum:"1"`
+	DefaultScopes        Field[[]string]    `json:"default_scopes,omitzero"`
+	DefaultExpiresInDays Field[int64]       `json:"default_expires_in_days,omitzero"`
+	MaxExpiresInDays     Field[int64]       `json:"max_expires_in_days,omitzero"`
+	RateLimits           Field[[]RateLimit] `json:"rate_limits,omitzero"`
+	Active               Field[bool]        `json:"active,omitzero"`
+	Default              Field[bool]        `json:"default,omitzero"`
+}
+
+// Organization is an organization as /v1 shows it.
+type Organization struct {
+	OrganizationID string    `json:"organization_id"`
+	Name           string    `json:"name"`
+	Active         bool      `json:"active"`
+	CreatedAt      time.Time `json:"created_at"`
+	Version        int64     `json:"version"`
+}
+
+// CreateOrganization is the body of POST /v1/organizations.
+type CreateOrganization struct {
+	Name string `json:"name" minLength:"1" maxLength:"255"`
+}
+
+// UpdateOrganization is the body of PATCH /v1/organizations/{organization_id}.
+type UpdateOrganization struct {
+	Name   Field[string] `json:"name,omitzero"`
+	Active Field[bool]   `json:"active,omitzero"`
+}
+
+// AuditEvent is one line of the audit log.
+type AuditEvent struct {
+	AuditID        string            `json:"audit_id"`
+	At             time.Time         `json:"at"`
+	OrganizationID *string           `json:"organization_id"`
+	ProjectID      *string           `json:"project_id"`
+	Actor          Party             `json:"actor"`
+	Action         string            `json:"action" example:"key.create"`
+	Target         *Party            `json:"target"`
+	Outcome        string            `json:"outcome" enum:"done,denied"`
+	Count          int64             `json:"count" doc:"Denied attempts are counted per actor, action and minute"`
+	Changes        map[string]Change `json:"changes"`
+	RequestID      *string           `json:"request_id"`
+	ClientIP       *string           `json:"client_ip"`
+}
+
+// Party is who did something, or what it was done to.
+type Party struct {
+	Type string `json:"type"`
+	ID   string `json:"id"`
+}
+
+// Change is one field before and after.
+type Change struct {
+	Before any `json:"before"`
+	After  any `json:"after"`
+}
+
+// WhoAmI is the presented key looking at itself.
+type WhoAmI = Key
