@@ -38,7 +38,7 @@ var rooms = []room{
 	// Surfaces: each speaks one language and knows only the ground.
 	{path: "internal/request", may: ". github.com/go-json-experiment/json", planned: true},
 	{path: "guard", may: ". internal/request", planned: true},
-	{path: "dialect/enveloped/wire", planned: true},
+	{path: "dialect/enveloped/wire"},
 	{path: "dialect/enveloped", may: ". internal/request dialect/enveloped/wire github.com/danielgtaylor/huma/v2", planned: true},
 	{path: "dialect/plain", may: ". internal/request github.com/danielgtaylor/huma/v2", planned: true},
 	{path: "gateway", may: ". internal/request github.com/envoyproxy/go-control-plane/envoy google.golang.org/grpc", planned: true},
