@@ -1,0 +1,3 @@
+package cli
+
+func refuseSecrets([]string) error { return nil }
