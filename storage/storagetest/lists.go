@@ -160,13 +160,13 @@ var listCases = []contract{
 		for _, sort := range sorts {
 			for _, descending := range []bool{false, true} {
 				base := 1000 * (len(s.list(halberd.KeyFilter{})) + 1)
-				fill(s, base, 40)
+				fill(s, base, 24)
 				f := halberd.KeyFilter{Organization: organizationID(1), Sort: sort, Descending: descending}
 				before := s.list(f)
 				more := base + 500
 				got := s.pages(f, 7, func() {
-					fill(s, more, 3)
-					more += 3
+					fill(s, more, 2)
+					more += 2
 				})
 				seen := map[halberd.KeyID]int{}
 				for _, k := range got {

@@ -1,0 +1,68 @@
+package sqlite
+
+import (
+	"errors"
+	"fmt"
+	"time"
+
+	"github.com/halberdhq/halberd"
+	"modernc.org/sqlite"
+	sqlite3 "modernc.org/sqlite/lib"
+)
+
+// What Open may refuse a folder for, besides what the system says.
+var (
+	// ErrInUse says that another process, or another Store, holds the folder.
+	ErrInUse = errors.New("another hb serve runs here")
+	// ErrDamaged says that files are missing, cut short or unreadable. Nothing
+	// was made anew in their place.
+	ErrDamaged = errors.New("the folder is damaged")
+	// ErrNewer says that a newer version of Halberd has used the folder.
+	ErrNewer = errors.New("the folder was used by a newer version of Halberd")
+)
+
+// code is SQLite's extended result code in err, or 0.
+func code(err error) int {
+	if e, ok := errors.AsType[*sqlite.Error](err); ok {
+		return e.Code()
+	}
+	return 0
+}
+
+// refusal is what a failed write of one row means: a taken value, a row that
+// may not be so, or (fatal) a database that does not work.
+func refusal(err error) (answer error, fatal bool) {
+	switch c := code(err); {
+	case c == sqlite3.SQLITE_CONSTRAINT_UNIQUE, c == sqlite3.SQLITE_CONSTRAINT_PRIMARYKEY, c == sqlite3.SQLITE_CONSTRAINT_TRIGGER:
+		return halberd.ErrConflict, false
+	case c&0xff == sqlite3.SQLITE_CONSTRAINT:
+		return fmt.Errorf("sqlite: a row that may not be so: %w", err), false
+	}
+	return unavailable(err), true
+}
+
+// unavailable is the answer when the disk, or what is on it, fails.
+func unavailable(err error) error {
+	if err == nil {
+		return nil
+	}
+	message := "the database does not answer"
+	switch code(err) & 0xff {
+	case sqlite3.SQLITE_FULL:
+		message = "the disk is full: nothing was changed"
+	case sqlite3.SQLITE_IOERR, sqlite3.SQLITE_READONLY, sqlite3.SQLITE_CANTOPEN:
+		message = "the disk does not take what is written to it: nothing was changed"
+	case sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB:
+		message = "the database is damaged"
+	}
+	return &halberd.Error{
+		Code: halberd.CodeUnavailable, Message: message, RetryAfter: time.Second,
+		Err: fmt.Errorf("sqlite: %w", err),
+	}
+}
+
+// broken reports whether err says that the file itself is not what it was.
+func broken(err error) bool {
+	c := code(err) & 0xff
+	return c == sqlite3.SQLITE_CORRUPT || c == sqlite3.SQLITE_NOTADB
+}

@@ -1,0 +1,185 @@
+package sqlite
+
+import (
+	"bufio"
+	"bytes"
+	"context"
+	"encoding/hex"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"sync"
+	"time"
+
+	"github.com/halberdhq/halberd"
+)
+
+// journal is revoked.log: one line for each tombstone, only ever appended to.
+// Callers that come while one writes are written together by the next.
+type journal struct {
+	path string
+
+	mu      sync.Mutex // guards waiting
+	waiting *stroke    // what the next write will hold; nil: nobody waits
+
+	pen  sync.Mutex // held while writing; guards the rest
+	file *os.File
+	torn bool // the last line may not have its end
+}
+
+// stroke is one write and one sync, for all who joined it.
+type stroke struct {
+	lines []byte
+	done  chan struct{} // closed when err is set
+	err   error
+}
+
+func openJournal(f *folder) (*journal, error) {
+	j := &journal{path: f.file(tombsName)}
+	there, err := f.has(tombsName)
+	if err != nil {
+		return nil, err
+	}
+	if j.file, err = os.OpenFile(j.path, os.O_RDWR|os.O_CREATE|os.O_APPEND, 0o600); err != nil {
+		return nil, err
+	}
+	if !there {
+		err = syncFolder(f.path)
+	}
+	if err == nil {
+		j.torn, err = endsTorn(j.file)
+	}
+	if err != nil {
+		return nil, errors.Join(err, j.file.Close())
+	}
+	return j, nil
+}
+
+func endsTorn(f *os.File) (bool, error) {
+	size, err := f.Seek(0, io.SeekEnd)
+	if err != nil || size == 0 {
+		return false, err
+	}
+	last := make([]byte, 1)
+	_, err = f.ReadAt(last, size-1)
+	return last[0] != '\n', err
+}
+
+func (j *journal) close() error { return j.file.Close() }
+
+// Entomb implements halberd.Keeper.
+func (s *Store) Entomb(ctx context.Context, ts []halberd.Tombstone) error {
+	leave, err := s.enter(ctx)
+	if err != nil {
+		return err
+	}
+	defer leave()
+	if len(ts) == 0 {
+		return nil
+	}
+	if err := s.tombs.append(ts); err != nil {
+		return &halberd.Error{
+			Code: halberd.CodeUnavailable, Message: "the journal of revocations cannot be written", RetryAfter: time.Second, Err: err,
+		}
+	}
+	return nil
+}
+
+func (j *journal) append(ts []halberd.Tombstone) error {
+	j.mu.Lock()
+	mine := j.waiting
+	first := mine == nil
+	if first {
+		mine = &stroke{done: make(chan struct{})}
+		j.waiting = mine
+	}
+	for _, t := range ts {
+		mine.lines = appendLine(mine.lines, t)
+	}
+	j.mu.Unlock()
+	if first {
+		j.write()
+	}
+	<-mine.done
+	return mine.err
+}
+
+// write is called by the first of those who wait, for all of them.
+func (j *journal) write() {
+	j.pen.Lock()
+	defer j.pen.Unlock()
+	j.mu.Lock()
+	s := j.waiting
+	j.waiting = nil
+	j.mu.Unlock()
+	defer close(s.done)
+	lines := s.lines
+	if j.torn {
+		lines = append([]byte{'\n'}, lines...)
+	}
+	_, s.err = j.file.Write(lines)
+	if s.err == nil {
+		s.err = j.file.Sync()
+	}
+	j.torn = s.err != nil
+}
+
+func appendLine(b []byte, t halberd.Tombstone) []byte {
+	b = t.Key.Append(b)
+	b = append(b, ' ')
+	b = time.Unix(t.At, 0).UTC().AppendFormat(b, time.RFC3339)
+	b = append(b, ' ')
+	b = hex.AppendEncode(b, t.MAC[:])
+	return append(b, '\n')
+}
+
+func parseLine(line []byte) (t halberd.Tombstone, ok bool) {
+	fields := bytes.Split(line, []byte{' '})
+	if len(fields) != 3 {
+		return t, false
+	}
+	id, err := halberd.ParseKeyID(string(fields[0]))
+	at, err2 := time.Parse(time.RFC3339, string(fields[1]))
+	mac, err3 := hex.DecodeString(string(fields[2]))
+	if errors.Join(err, err2, err3) != nil || len(mac) != len(t.MAC) {
+		return t, false
+	}
+	return halberd.Tombstone{Key: id, At: at.Unix(), MAC: [32]byte(mac)}, true
+}
+
+// Tombstones implements halberd.Keeper.
+func (s *Store) Tombstones(ctx context.Context, each func(halberd.Tombstone) error) (damaged int, err error) {
+	leave, err := s.enter(ctx)
+	if err != nil {
+		return 0, err
+	}
+	defer leave()
+	f, err := os.Open(s.tombs.path)
+	if err != nil {
+		return 0, fmt.Errorf("reading the journal of revocations: %w", err)
+	}
+	defer f.Close()
+	for in := bufio.NewReader(f); ; {
+		line, err := in.ReadSlice('\n')
+		if err == bufio.ErrBufferFull { // far longer than any line of ours
+			for err == bufio.ErrBufferFull {
+				_, err = in.ReadSlice('\n')
+			}
+			line = []byte("?")
+		}
+		if err != nil && err != io.EOF {
+			return damaged, fmt.Errorf("reading the journal of revocations: %w", err)
+		}
+		if line := bytes.TrimSuffix(line, []byte{'\n'}); len(line) > 0 {
+			if t, ok := parseLine(line); !ok {
+				damaged++
+			} else if err := each(t); err != nil {
+				return damaged, err
+			}
+		}
+		if err == io.EOF {
+			return damaged, nil
+		}
+	}
+}

@@ -1,0 +1,217 @@
+package sqlite
+
+import (
+	"bytes"
+	"cmp"
+	"database/sql/driver"
+	"slices"
+	"strings"
+
+	"github.com/halberdhq/halberd"
+)
+
+// listed is what a Reader answers of a key: its record, and its last use.
+var listed = "k." + strings.Join(keyColumns[:], ", k.") + ", u.at"
+
+func (s *scanner) listedKey(k *halberd.KeyRecord) {
+	s.key(k)
+	k.LastUsedAt = s.int()
+}
+
+// Keys walks indexes: the list falls into segments, of which each is one range
+// of one index in the wanted order. Revoked keys are a segment of their own,
+// so that thousands of them cost a list without them nothing, and so are the
+// keys that have no value to sort by, which come last.
+func (r reader) Keys(f halberd.KeyFilter) ([]halberd.KeyRecord, error) {
+	var list []halberd.KeyRecord
+	for _, valueless := range []bool{false, true} {
+		nullable := f.Sort == halberd.SortExpires || f.Sort == halberd.SortLastUsed
+		passed := f.After != nil && f.After.Int == 0 // the first part, when nullable
+		if valueless && !nullable || !valueless && nullable && passed || f.Limit > 0 && len(list) == f.Limit {
+			continue
+		}
+		part := f
+		if valueless && !passed {
+			part.After = nil
+		}
+		if f.Limit > 0 {
+			part.Limit = f.Limit - len(list)
+		}
+		var found []halberd.KeyRecord
+		for _, gone := range standings(f.States) {
+			q := segment(part, gone, valueless)
+			if err := r.all(q.text, q.args, func(s *scanner) {
+				found = append(found, halberd.KeyRecord{})
+				s.listedKey(&found[len(found)-1])
+			}); err != nil {
+				return nil, err
+			}
+		}
+		slices.SortFunc(found, func(a, b halberd.KeyRecord) int { return compare(f, &a, &b) })
+		if part.Limit > 0 && len(found) > part.Limit {
+			found = found[:part.Limit]
+		}
+		list = append(list, found...)
+	}
+	return list, nil
+}
+
+// standings are the values of the column gone that the states are found under.
+func standings(states []halberd.State) []int64 {
+	revoked := slices.Contains(states, halberd.StateRevoked)
+	switch {
+	case len(states) == 0, revoked && len(states) > 1:
+		return []int64{0, 1}
+	case revoked:
+		return []int64{1}
+	}
+	return []int64{0}
+}
+
+// segment selects the part of a list with this value of gone, and with or
+// without a value to sort by.
+func segment(f halberd.KeyFilter, gone int64, valueless bool) *selection {
+	value, id := "k.created_at", "k.id"
+	by := "created"
+	var after driver.Value
+	if f.After != nil {
+		after = f.After.Int
+	}
+	switch f.Sort {
+	case halberd.SortName:
+		value, by = "k.name", "name"
+		if f.After != nil {
+			after = f.After.Text
+		}
+	case halberd.SortExpires:
+		value, by = "k.expires_at", "expiry"
+	case halberd.SortLastUsed:
+		value, by = "u.at", "id"
+	}
+
+	q := &selection{text: "SELECT " + listed + " FROM "}
+	usageFirst := f.Sort == halberd.SortLastUsed && !valueless && f.ExternalID == "" && f.ExpiresBefore == 0
+	index := keyIndex(f, by)
+	switch {
+	case usageFirst:
+		id = "u.key"
+		switch {
+		case !f.Project.IsZero():
+			q.text += "usage.last_used u INDEXED BY last_used_of_project"
+		case !f.Organization.IsZero():
+			q.text += "usage.last_used u INDEXED BY last_used_of_organization"
+		default:
+			q.text += "usage.last_used u"
+		}
+		q.text += " CROSS JOIN keys k ON k.id = u.key"
+		q.where(!f.Project.IsZero(), "u.project = ?", f.Project[:])
+		q.where(f.Project.IsZero() && !f.Organization.IsZero(), "u.organization = ?", f.Organization[:])
+	case f.Sort == halberd.SortLastUsed && !valueless:
+		q.text += "keys k" + index + " CROSS JOIN usage.last_used u ON u.key = k.id"
+	default:
+		q.text += "keys k" + index + " LEFT JOIN usage.last_used u ON u.key = k.id"
+	}
+	q.where(true, "k.gone = ?", gone)
+	q.where(!f.Project.IsZero(), "k.project = ?", f.Project[:])
+	q.where(!f.Organization.IsZero(), "k.organization = ?", f.Organization[:])
+
+	ascending, beyond := "", ">"
+	if f.Descending {
+		ascending, beyond = " DESC", "<"
+	}
+	switch {
+	case valueless:
+		q.where(true, value+" IS NULL")
+		if f.After != nil {
+			q.where(true, id+" "+beyond+" ?", f.After.ID[:])
+		}
+		value = id
+	case f.After != nil:
+		q.where(true, "("+value+", "+id+") "+beyond+" (?, ?)", after, f.After.ID[:])
+	case f.Sort == halberd.SortExpires:
+		q.where(true, value+" IS NOT NULL")
+	}
+	if gone == 0 {
+		q.states(f)
+	}
+	q.where(f.Scope != "", "instr(' ' || k.scopes || ' ', ?) > 0", " "+f.Scope+" ")
+	q.where(f.Text != "", "instr(k.search, ?) > 0", f.Text)
+	q.where(f.ExternalID != "", "k.external_id = ?", f.ExternalID)
+	q.where(f.ExpiresBefore != 0, "k.expires_at < ?", f.ExpiresBefore)
+	if f.Sort == halberd.SortLastUsed && !valueless {
+		q.where(f.UnusedSince != 0, "u.at < ?", f.UnusedSince)
+	} else {
+		q.where(f.UnusedSince != 0, "coalesce(u.at, 0) < ?", f.UnusedSince)
+	}
+	q.end(" ORDER BY "+value+ascending+", "+id+ascending+" LIMIT ?", bound(f.Limit))
+	return q
+}
+
+// states narrows keys that are not revoked to some of their states.
+func (q *selection) states(f halberd.KeyFilter) {
+	if len(f.States) == 0 {
+		return
+	}
+	var any []string
+	var args []driver.Value
+	for _, state := range f.States {
+		switch state {
+		case halberd.StateActive:
+			any = append(any, "k.state = 'active' AND (k.expires_at IS NULL OR k.expires_at > ?)")
+			args = append(args, f.Now)
+		case halberd.StateExpired:
+			any = append(any, "k.state = 'active' AND k.expires_at <= ?")
+			args = append(args, f.Now)
+		case halberd.StateInactive:
+			any = append(any, "k.state = 'inactive'")
+		}
+	}
+	if all := []halberd.State{halberd.StateActive, halberd.StateExpired, halberd.StateInactive}; slices.ContainsFunc(all, func(s halberd.State) bool { return !slices.Contains(f.States, s) }) {
+		q.where(true, "("+strings.Join(any, " OR ")+")", args...)
+	}
+}
+
+// keyIndex names the index to walk: SQLite, which keeps no statistics here,
+// would have to guess. What few keys match is walked and sorted instead.
+func keyIndex(f halberd.KeyFilter, by string) string {
+	place := ""
+	switch {
+	case !f.Project.IsZero():
+		place = "project"
+	case !f.Organization.IsZero():
+		place = "organization"
+	}
+	switch {
+	case f.ExternalID != "":
+		return " INDEXED BY keys_by_external_id"
+	case f.ExpiresBefore != 0 && place == "":
+		return " INDEXED BY keys_by_expiry"
+	case f.ExpiresBefore != 0:
+		by = "expiry"
+	case place == "":
+		return ""
+	}
+	return " INDEXED BY keys_of_" + place + "_by_" + by
+}
+
+// compare orders two records of one part of a list.
+func compare(f halberd.KeyFilter, a, b *halberd.KeyRecord) int {
+	c := 0
+	switch f.Sort {
+	case halberd.SortName:
+		c = cmp.Compare(a.Name, b.Name)
+	case halberd.SortExpires:
+		c = cmp.Compare(a.ExpiresAt, b.ExpiresAt)
+	case halberd.SortLastUsed:
+		c = cmp.Compare(a.LastUsedAt, b.LastUsedAt)
+	default:
+		c = cmp.Compare(a.CreatedAt, b.CreatedAt)
+	}
+	if c == 0 {
+		c = bytes.Compare(a.ID[:], b.ID[:])
+	}
+	if f.Descending {
+		return -c
+	}
+	return c
+}

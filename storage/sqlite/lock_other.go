@@ -1,0 +1,13 @@
+//go:build !(linux || darwin || freebsd || netbsd || openbsd || dragonfly)
+
+package sqlite
+
+import (
+	"errors"
+	"os"
+)
+
+// lockFile refuses: without a lock two servers could write the same folder.
+func lockFile(*os.File) error {
+	return errors.New("the SQLite engine needs file locks (flock), which this system does not have")
+}
