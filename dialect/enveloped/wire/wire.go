@@ -177,9 +177,9 @@ type Verdict struct {
 	ExpiresAt      *time.Time        `json:"expires_at"`
 	RateLimits     []LimitState      `json:"rate_limits"`
 	Quota          *Quota            `json:"quota"`
-	Revision       int64             `json:"revision"`
+	Revision       *int64            `json:"revision" doc:"Of the state that was judged"`
 	Label          *string           `json:"label,omitempty" doc:"With include label"`
-	Metadata       map[string]string `json:"metadata,omitempty" doc:"With include metadata"`
+	Metadata       map[string]string `json:"metadata,omitzero" doc:"With include metadata"`
 }
 
 // LimitState is where a limit stands after the check.

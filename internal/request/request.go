@@ -1,0 +1,2 @@
+// Package request holds what every HTTP surface does alike.
+package request
