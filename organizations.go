@@ -73,7 +73,7 @@ func (s *Service) CreateOrganization(ctx context.Context, by Actor, name string)
 			}
 			return err
 		}
-		if o, _, err = s.found(tx, by, name); err != nil {
+		if o, err = s.found(tx, by, name); err != nil {
 			return err
 		}
 		return s.remember(tx, by, o.ID.String())
@@ -82,20 +82,20 @@ func (s *Service) CreateOrganization(ctx context.Context, by Actor, name string)
 }
 
 // found makes an organization and its default project, both audited.
-func (s *Service) found(tx Tx, by Actor, name string) (Organization, Project, error) {
+func (s *Service) found(tx Tx, by Actor, name string) (Organization, error) {
 	o := Organization{ID: NewOrganizationID(), Name: name, Active: true, CreatedAt: s.stamp()}
 	if err := checkOrganizationName(name); err != nil {
-		return o, Project{}, err
+		return o, err
 	}
 	if err := s.putOrganization(tx, by, ActionCreateOrganization, &Organization{}, &o); err != nil {
-		return o, Project{}, err
+		return o, err
 	}
 	p := freshProject(o.ID, "Default", o.CreatedAt)
 	p.Default = true
 	if err := s.putProject(tx, &p); err != nil {
-		return o, p, err
+		return o, err
 	}
-	return o, p, s.auditProject(tx, by, ActionCreateProject, &Project{}, &p)
+	return o, s.auditProject(tx, by, ActionCreateProject, &Project{}, &p)
 }
 
 // UpdateOrganization renames, suspends or resumes an organization. Suspending

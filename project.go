@@ -2,7 +2,7 @@ package halberd
 
 import "time"
 
-// The ceiling of keys a project begins with (S2-15).
+// DefaultKeyCeiling is the ceiling of keys a project begins with (S2-15).
 const DefaultKeyCeiling = 20
 
 // The longest life that may be asked for, in days, where a project sets none.

@@ -73,7 +73,7 @@ func newSeal(pepper []byte) (*seal, error) {
 func (s *seal) digest(secret Secret) Digest {
 	d := Digest(sha256.Sum256(unsafe.Slice(secret.text, secret.size)))
 	for _, layer := range s.digests {
-		d = layer.sum(d[:])
+		layer.again(&d)
 	}
 	return d
 }
@@ -83,8 +83,8 @@ func (s *seal) digest(secret Secret) Digest {
 type macPool struct{ pool sync.Pool }
 
 type macState struct {
-	h   hash.Hash
-	out Digest
+	h       hash.Hash
+	in, out Digest
 }
 
 func newMACPool(key []byte) *macPool {
@@ -102,6 +102,18 @@ func (p *macPool) sum(msg []byte) Digest {
 	d := m.out
 	p.pool.Put(m)
 	return d
+}
+
+// again replaces d by the MAC of d. It allocates nothing: what goes into a
+// hash.Hash escapes, so the bytes are copied into the pooled state first.
+func (p *macPool) again(d *Digest) {
+	m := p.pool.Get().(*macState)
+	m.in = *d
+	m.h.Reset()
+	m.h.Write(m.in[:])
+	m.h.Sum(m.out[:0])
+	*d = m.out
+	p.pool.Put(m)
 }
 
 // packer writes fields so that no two different rows have the same bytes:

@@ -16,7 +16,7 @@ func (s *Service) FirstStart(ctx context.Context, keep func(Secret) error) (made
 			return err
 		}
 		by := Root("first start")
-		o, _, err := s.found(tx, by, "Default")
+		o, err := s.found(tx, by, "Default")
 		if err != nil {
 			return err
 		}

@@ -1,0 +1,165 @@
+package halberd
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"runtime"
+	"slices"
+	"strings"
+	"sync"
+	"time"
+)
+
+// Examination is what Examine found: counts and ids, never names.
+type Examination struct {
+	Fingerprint string // of the pepper
+	Rows        int    // read, of every kind
+	Damaged     []Damage
+	Latest      time.Time // when the newest row was made or revoked
+	Journal     JournalState
+}
+
+// Damage is a row that must not be believed.
+type Damage struct{ ID, Why string }
+
+// JournalState is how the journal of revocations stands to the database.
+type JournalState struct {
+	Entries    int     // distinct keys in it
+	Unreadable int     // lines that make no sense
+	Forged     int     // lines with a wrong MAC
+	Missing    []KeyID // revoked in the database, and not in the journal
+	Revived    []KeyID // in the journal, and not revoked in the database
+}
+
+// Examine reads every row and the whole journal of revocations again and
+// compares their MACs. It is for the operator at the machine (hb doctor), takes
+// seconds for a million keys and stands in nobody's way.
+func (s *Service) Examine(ctx context.Context) (Examination, error) {
+	x := Examination{Fingerprint: s.seal.fingerprint}
+	latest := int64(0)
+	note := func(id fmt.Stringer, bad error, times ...int64) {
+		x.Rows++
+		if bad != nil {
+			x.Damaged = append(x.Damaged, Damage{ID: id.String(), Why: bad.Error()})
+			return
+		}
+		latest = max(latest, slices.Max(times))
+	}
+	if err := s.examineOwners(ctx, note); err != nil {
+		return Examination{}, outward(err)
+	}
+	var mu sync.Mutex // guards x, latest and revoked
+	revoked := map[KeyID]bool{}
+	err := s.store.Load(ctx, runtime.GOMAXPROCS(0), 0, func(batch []KeyRecord) error {
+		bad := make([]error, len(batch))
+		var buf packer
+		for i := range batch {
+			bad[i] = s.checkKey(&batch[i], &buf)
+		}
+		mu.Lock()
+		defer mu.Unlock()
+		for i := range batch {
+			r := &batch[i]
+			note(r.ID, bad[i], r.CreatedAt, r.RevokedAt)
+			if bad[i] == nil && r.State == StateRevoked {
+				revoked[r.ID] = true
+			}
+		}
+		return nil
+	})
+	if err != nil {
+		return Examination{}, outward(err)
+	}
+	slices.SortFunc(x.Damaged, func(a, b Damage) int { return strings.Compare(a.ID, b.ID) })
+	if latest > 0 {
+		x.Latest = instant(latest)
+	}
+	x.Journal, err = s.examineJournal(ctx, revoked)
+	return x, outward(err)
+}
+
+// examineOwners hands note every organization and project.
+func (s *Service) examineOwners(ctx context.Context, note func(id fmt.Stringer, bad error, times ...int64)) error {
+	return s.store.View(ctx, func(r Reader) error {
+		const page = 1000
+		var buf packer
+		bad := func(genuine bool) error {
+			if genuine {
+				return nil
+			}
+			return errMAC
+		}
+		for after := (OrganizationID{}); ; {
+			list, err := r.Organizations(after, page)
+			if err != nil {
+				return err
+			}
+			for i := range list {
+				o := &list[i]
+				note(o.ID, bad(s.seal.genuine(o, o.MAC, &buf)), o.CreatedAt)
+				after = o.ID
+			}
+			if len(list) < page {
+				break
+			}
+		}
+		for after := (ProjectID{}); ; {
+			list, err := r.Projects(OrganizationID{}, after, page, true)
+			if err != nil {
+				return err
+			}
+			for i := range list {
+				p := &list[i]
+				note(p.ID, bad(s.seal.genuine(p, p.MAC, &buf)), p.CreatedAt, p.DeletedAt)
+				after = p.ID
+			}
+			if len(list) < page {
+				return nil
+			}
+		}
+	})
+}
+
+// examineJournal compares the journal with the keys that the database said
+// are revoked, a moment ago.
+func (s *Service) examineJournal(ctx context.Context, revoked map[KeyID]bool) (j JournalState, err error) {
+	told := map[KeyID]bool{}
+	var buf packer
+	j.Unreadable, err = s.store.Tombstones(ctx, func(t Tombstone) error {
+		if s.seal.genuine(&t, t.MAC, &buf) {
+			told[t.Key] = true
+		} else {
+			j.Forged++
+		}
+		return nil
+	})
+	if err != nil {
+		return j, err
+	}
+	j.Entries = len(told)
+	for id := range revoked {
+		if !told[id] {
+			j.Missing = append(j.Missing, id)
+		}
+	}
+	err = s.store.View(ctx, func(r Reader) error {
+		for id := range told {
+			if revoked[id] {
+				continue
+			}
+			k, err := r.Key(id) // it may have been revoked since, or be in no backup
+			if errors.Is(err, ErrNotFound) {
+				continue
+			}
+			if err != nil {
+				return err
+			}
+			if k.State != StateRevoked {
+				j.Revived = append(j.Revived, id)
+			}
+		}
+		return nil
+	})
+	return j, err
+}
