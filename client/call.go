@@ -1,0 +1,160 @@
+package client
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"net/http"
+	"net/url"
+	"strings"
+	"time"
+
+	"github.com/halberdhq/halberd/dialect/enveloped/wire"
+)
+
+// maxAnswer bounds what is read of one answer.
+const maxAnswer = 8 << 20
+
+// call is one request of /v1.
+type call struct {
+	method string
+	path   []string // below /v1, unescaped
+	query  url.Values
+	body   any // nil: none
+
+	idempotency string // Idempotency-Key
+	version     int64  // If-Match; 0: none
+	// spends says that a repeat costs something (a check takes from limits), so
+	// it is not repeated unless the first surely never began.
+	spends bool
+}
+
+// CallOption changes one call.
+type CallOption func(*call)
+
+// IdempotencyKey makes create and rotate use key instead of a fresh one, so
+// that a program may repeat them after a crash. A repeat is then answered
+// IDEMPOTENT_REPLAY with the key's id, and the secret is not recovered: it may
+// be in use.
+func IdempotencyKey(key string) CallOption { return func(c *call) { c.idempotency = key } }
+
+// IfVersion makes a change fail with CONFLICT unless the object still has this
+// version.
+func IfVersion(v int64) CallOption { return func(c *call) { c.version = v } }
+
+// Changed is an object after a change, and how far the change has gone.
+type Changed[T any] struct {
+	Value T
+	// Propagation is nil where the server does not say: it had nothing to wait
+	// for.
+	Propagation *wire.Propagation
+}
+
+// Confirmed reports whether no node can answer by the old state any more.
+func (c Changed[T]) Confirmed() bool { return c.Propagation == nil || c.Propagation.Confirmed }
+
+// answer is what every success may hold.
+type answer[T any] struct {
+	Data T `json:"data"`
+	Meta struct {
+		NextCursor  *string           `json:"next_cursor"`
+		Propagation *wire.Propagation `json:"propagation"`
+	} `json:"meta"`
+}
+
+// send makes a call and reads its answer, trying again where that is safe.
+func send[T any](ctx context.Context, c *conn, what call, opts ...CallOption) (answer[T], error) {
+	var out answer[T]
+	for _, o := range opts {
+		o(&what)
+	}
+	for _, part := range what.path {
+		if !plain(part) {
+			return out, &Error{Code: codeInvalid, Field: "id", Message: "the id is not one that Halberd gives"}
+		}
+	}
+	var payload []byte
+	if what.body != nil {
+		b, err := json.Marshal(what.body)
+		if err != nil {
+			return out, &Error{Code: codeInvalid, Message: "the request cannot be written as JSON", err: err}
+		}
+		payload = b
+	}
+	err := persist(ctx, &what, func() error {
+		body, err := c.once(ctx, &what, payload)
+		if err != nil {
+			return err
+		}
+		out = answer[T]{}
+		if err := json.Unmarshal(body, &out); err != nil {
+			return &Error{Status: http.StatusOK, Code: CodeBadAnswer, Message: "the answer is not one of Halberd's", err: err}
+		}
+		return nil
+	})
+	return out, err
+}
+
+// plain keeps an id from becoming another path. What it lets through needs no
+// escaping.
+func plain(part string) bool {
+	for _, r := range part {
+		if (r < 'a' || r > 'z') && (r < 'A' || r > 'Z') && (r < '0' || r > '9') && r != '_' && r != '-' {
+			return false
+		}
+	}
+	return part != ""
+}
+
+// once is one try: the body of a success, or an *Error.
+func (c *conn) once(ctx context.Context, what *call, payload []byte) ([]byte, error) {
+	u := *c.base
+	u.Path += "/v1/" + strings.Join(what.path, "/")
+	u.RawQuery = what.query.Encode()
+	req, err := http.NewRequestWithContext(ctx, what.method, u.String(), bytes.NewReader(payload))
+	if err != nil {
+		return nil, asError(err)
+	}
+	if payload == nil {
+		req.Body, req.GetBody, req.ContentLength = nil, nil, 0
+	} else {
+		req.Header.Set("Content-Type", "application/json")
+	}
+	req.Header.Set("Accept", "application/json")
+	req.Header.Set("User-Agent", c.agent)
+	req.Header.Set("X-API-Key", c.key())
+	if what.idempotency != "" {
+		req.Header.Set("Idempotency-Key", what.idempotency)
+	}
+	if what.version != 0 {
+		req.Header.Set("If-Match", fmt.Sprintf(`"%d"`, what.version))
+	}
+	resp, err := c.http.Do(req)
+	if err != nil {
+		return nil, unreachable(c.base.Host, err)
+	}
+	defer resp.Body.Close()
+	body, err := io.ReadAll(io.LimitReader(resp.Body, maxAnswer+1))
+	if err != nil {
+		return nil, unreachable(c.base.Host, err)
+	}
+	if len(body) > maxAnswer {
+		return nil, &Error{Status: resp.StatusCode, Code: CodeBadAnswer, Message: "the answer is too long to be one of Halberd's"}
+	}
+	if resp.StatusCode/100 != 2 {
+		return nil, refusal(resp, body, time.Now())
+	}
+	return body, nil
+}
+
+// unreachable takes the request's address out of net/http's error: its query
+// may hold what someone searched for.
+func unreachable(host string, err error) *Error {
+	if u, ok := errors.AsType[*url.Error](err); ok {
+		err = u.Err
+	}
+	return &Error{Code: CodeUnreachable, Message: "no answer from " + host + ": " + err.Error(), err: err}
+}

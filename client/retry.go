@@ -1,0 +1,82 @@
+package client
+
+import (
+	"context"
+	"crypto/rand"
+	"encoding/binary"
+	"errors"
+	"net"
+	"net/http"
+	"time"
+)
+
+const (
+	tries     = 4
+	firstWait = 200 * time.Millisecond
+	// maxWaiting bounds the waiting of one call, all tries together. A server
+	// that asks for more gets its caller told so (Error.RetryAfter).
+	maxWaiting = 10 * time.Second
+)
+
+// persist runs try until it succeeds, cannot be helped or was tried enough.
+func persist(ctx context.Context, what *call, try func() error) error {
+	var waited time.Duration
+	for n := 1; ; n++ {
+		err := try()
+		if err == nil {
+			return nil
+		}
+		e := asError(err)
+		if ctx.Err() != nil || n == tries || !again(what, e) {
+			return e
+		}
+		wait := max(e.RetryAfter, backoff(n))
+		if waited += wait; waited > maxWaiting || !pause(ctx, wait) {
+			return e
+		}
+	}
+}
+
+// again reports whether what may be repeated after e. A repeat that carries a
+// version would be refused by its own first try, had that one arrived.
+func again(what *call, e *Error) bool {
+	switch e.Status {
+	case http.StatusTooManyRequests:
+		return true
+	case http.StatusServiceUnavailable:
+		return what.version == 0
+	case 0, http.StatusBadGateway, http.StatusGatewayTimeout:
+		if e.Status == 0 && e.Code != CodeUnreachable {
+			return false
+		}
+		return !what.spends && what.version == 0 || neverSent(e)
+	}
+	return false
+}
+
+// neverSent reports whether the connection was not even made.
+func neverSent(err error) bool {
+	op, ok := errors.AsType[*net.OpError](err)
+	return ok && op.Op == "dial"
+}
+
+// backoff doubles with each try and lies between half and all of that: many
+// clients that fail together must not return together.
+func backoff(n int) time.Duration {
+	full := firstWait << (n - 1)
+	var b [8]byte
+	_, _ = rand.Read(b[:]) // never fails: it ends the program instead
+	return full/2 + time.Duration(binary.LittleEndian.Uint64(b[:])%uint64(full/2))
+}
+
+// pause waits d and reports whether ctx is still there.
+func pause(ctx context.Context, d time.Duration) bool {
+	t := time.NewTimer(d)
+	defer t.Stop()
+	select {
+	case <-ctx.Done():
+		return false
+	case <-t.C:
+		return true
+	}
+}
