@@ -4,6 +4,8 @@ import (
 	"net/netip"
 	"slices"
 	"time"
+
+	"github.com/halberdhq/halberd/internal/gcra"
 )
 
 // RateLimit is a named limit: at most Burst + Limit × t / Window checks in any
@@ -95,12 +97,18 @@ type LimitState struct {
 
 // LimitStates holds the states of one check, without allocating.
 type LimitStates struct {
-	n    int
-	list [maxRateLimits]LimitState
+	limits []readyLimit // shared, never changed
+	states [maxRateLimits]gcra.State
 }
 
 // All lists the states, in the order of the key's limits.
-func (s *LimitStates) All() []LimitState { return s.list[:s.n] }
+func (s *LimitStates) All() []LimitState {
+	out := make([]LimitState, len(s.limits))
+	for i, l := range s.limits {
+		out[i] = LimitState{Name: l.Name, Limit: l.Limit, Remaining: s.states[i].Remaining, Reset: s.states[i].Reset}
+	}
+	return out
+}
 
 const maxIPAllow = 100
 

@@ -33,6 +33,25 @@ func (s *Service) Get(ctx context.Context, by Actor, id KeyID) (k Key, err error
 	return k, err
 }
 
+// Describe reads the name and the metadata of a key that VerifyFor has told by
+// about: a service that may ask for checks need not be able to read keys.
+func (s *Service) Describe(ctx context.Context, by Actor, id KeyID) (name string, metadata map[string]string, err error) {
+	err = s.look(ctx, by, ActionVerify, func(r Reader) error {
+		row, err := r.Key(id)
+		if err != nil {
+			return err
+		}
+		if !by.operator && (row.Organization != by.organization ||
+			!by.wide() && !row.Project.IsZero() && row.Project != by.project) {
+			return errNotFound()
+		}
+		k, err := s.openKey(&row)
+		name, metadata = k.Name, k.Metadata
+		return err
+	})
+	return name, metadata, err
+}
+
 // keyOf reads a key that the actor reaches, and its record.
 func (s *Service) keyOf(r Reader, by Actor, id KeyID) (Key, KeyRecord, error) {
 	row, err := r.Key(id)

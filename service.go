@@ -240,15 +240,24 @@ func (s *Service) apply(c Committed) {
 		d.putProject(p)
 	}
 	for i := range c.Keys {
-		if err := d.putKey(&c.Keys[i]); err != nil {
-			s.log.Error("a committed key cannot be read", "id", c.Keys[i].ID, "why", err)
-			d.damaged[c.Keys[i].ID] = err
+		r := &c.Keys[i]
+		err := s.checkKey(r, &buf)
+		if err == nil {
+			err = d.putKey(r)
 		}
+		if err != nil {
+			s.log.Error("a committed key cannot be believed: it is refused", "id", r.ID, "why", err)
+			d.damaged[r.ID] = err
+			d.keys.Delete(r.Digest)
+			d.keys.Delete(r.PreviousDigest)
+			continue
+		}
+		delete(d.damaged, r.ID)
 	}
 	d.revision.Store(c.Revision)
 }
 
-var errMAC = errors.New("its MAC is wrong")
+var errMAC = errors.New("its MAC is wrong") // of a row
 
 // checkKey reports why a key's row must not be believed, or nil.
 func (s *Service) checkKey(r *KeyRecord, buf *packer) error {
@@ -347,6 +356,10 @@ func (s *Service) revokeEntombed(ctx context.Context, ts []Tombstone) error {
 	})
 }
 
+// Now is the present on the Service's clock, in UTC: what Key.StateAt is asked
+// with.
+func (s *Service) Now() time.Time { return s.now() }
+
 // now is the time in UTC.
 func (s *Service) now() time.Time { return s.clock().UTC() }
 
@@ -395,10 +408,10 @@ func (s *Service) Close() error {
 
 // Stats is what the instance can say of itself without names or ids.
 type Stats struct {
-	Keys     int   // digests in the index
-	Revision int64 // of the last change applied
-	Damaged  int   // rows refused
-	Verdicts map[VerdictCode]int64
+	Keys     int                   // digests in the index
+	Revision int64                 // of the last change applied
+	Damaged  int                   // rows refused
+	Verdicts map[VerdictCode]int64 // since the start; VALID up to the last flush
 }
 
 // Stats counts for dashboards.

@@ -5,8 +5,6 @@ import (
 	"net/netip"
 	"strings"
 	"time"
-
-	"github.com/halberdhq/halberd/internal/gcra"
 )
 
 // VerdictCode is the answer of a check in one word.
@@ -207,7 +205,6 @@ func (s *Service) decideWhat(c *Check, v *Verdict, e *entry, own *owner, p *read
 		return
 	}
 	v.Code = Valid
-	s.verdicts[len(verdictNames)-1].Add(1)
 	s.tally.Add(e.ordinal, clock.Unix())
 }
 
@@ -216,27 +213,23 @@ func (s *Service) decideWhat(c *Check, v *Verdict, e *entry, own *owner, p *read
 func (s *Service) takeLimits(v *Verdict, ordinal uint32, limits []readyLimit, clock time.Time, cost int64) bool {
 	words := s.dir.words.At(ordinal)
 	at := int64(clock.Sub(s.born)) + 1
+	v.RateLimits.limits = limits
 	for i := range limits {
-		st, fits := limits[i].rate.Take(&words[i], at, cost)
+		st, retry, fits := limits[i].rate.Take(&words[i], at, cost)
 		if fits {
-			v.RateLimits.add(&limits[i], st)
+			v.RateLimits.states[i] = st
 			continue
 		}
 		for j := range i {
 			limits[j].rate.Give(&words[j], cost)
 		}
-		v.RetryAfter, v.RateLimits.n = st.Retry, 0
+		v.RetryAfter = retry
 		for j := range limits {
-			v.RateLimits.add(&limits[j], limits[j].rate.Look(&words[j], at))
+			v.RateLimits.states[j] = limits[j].rate.Look(&words[j], at)
 		}
 		return false
 	}
 	return true
-}
-
-func (s *LimitStates) add(l *readyLimit, st gcra.State) {
-	s.list[s.n] = LimitState{Name: l.Name, Limit: l.Limit, Remaining: st.Remaining, Reset: st.Reset}
-	s.n++
 }
 
 func (r Reach) holds(own *owner) bool {
@@ -283,7 +276,6 @@ func (s *Service) Authenticate(_ context.Context, secret Secret, r Request) (Act
 	if !ok {
 		return Actor{}, errUnauthorized()
 	}
-	s.verdicts[verdictIndex(Valid)].Add(1)
 	s.tally.Add(e.ordinal, clock.Unix())
 	return Actor{
 		kind: ActorKey, key: e.id, organization: own.organization, project: own.project, operator: p.operator,

@@ -27,27 +27,26 @@ func New(limit int64, window time.Duration, burst int64) Rate {
 type State struct {
 	Remaining int64         // whole units that could be taken now
 	Reset     time.Duration // until the burst is whole again
-	Retry     time.Duration // after a refusal: until the same take would fit; 0 if it never will
 }
 
 // Take takes cost units at now, in nanoseconds of a clock that never goes back.
 // The word belongs to one limit; zero is a full burst. A refused take leaves it
-// as it was.
-func (r Rate) Take(word *atomic.Int64, now, cost int64) (State, bool) {
+// as it was, and retry says how long until it would fit; 0 if it never will.
+func (r Rate) Take(word *atomic.Int64, now, cost int64) (st State, retry time.Duration, ok bool) {
 	for {
 		old := word.Load()
 		// How far ahead of the clock, in nanoseconds. A word that is further
 		// ahead than a burst was left by a slower limit: it counts as a full one.
 		ahead := min(max(old-now, 0), r.burst*r.unit)
 		if cost > r.burst {
-			return State{Remaining: r.remaining(ahead), Reset: time.Duration(ahead)}, false
+			return State{r.remaining(ahead), time.Duration(ahead)}, 0, false
 		}
 		after := ahead + cost*r.unit
 		if over := after - r.burst*r.unit; over > 0 {
-			return State{Remaining: r.remaining(ahead), Reset: time.Duration(ahead), Retry: time.Duration(over)}, false
+			return State{r.remaining(ahead), time.Duration(ahead)}, time.Duration(over), false
 		}
 		if word.CompareAndSwap(old, now+after) {
-			return State{Remaining: r.remaining(after), Reset: time.Duration(after)}, true
+			return State{r.remaining(after), time.Duration(after)}, 0, true
 		}
 	}
 }
@@ -55,7 +54,7 @@ func (r Rate) Take(word *atomic.Int64, now, cost int64) (State, bool) {
 // Look is where the limit stands at now; nothing is taken.
 func (r Rate) Look(word *atomic.Int64, now int64) State {
 	ahead := min(max(word.Load()-now, 0), r.burst*r.unit)
-	return State{Remaining: r.remaining(ahead), Reset: time.Duration(ahead)}
+	return State{r.remaining(ahead), time.Duration(ahead)}
 }
 
 // Give returns what a Take took, for a check that was refused further on.

@@ -14,19 +14,19 @@ func TestBurstThenRate(t *testing.T) {
 	var word atomic.Int64
 	now := int64(1e9)
 	for i := range int64(5) {
-		st, ok := r.Take(&word, now, 1)
+		st, _, ok := r.Take(&word, now, 1)
 		if !ok || st.Remaining != 4-i {
 			t.Fatalf("take %d: %+v %v", i, st, ok)
 		}
 	}
-	st, ok := r.Take(&word, now, 1)
-	if ok || st.Retry != time.Second || st.Reset != 5*time.Second {
+	st, retry, ok := r.Take(&word, now, 1)
+	if ok || retry != time.Second || st.Reset != 5*time.Second {
 		t.Fatalf("sixth: %+v %v", st, ok)
 	}
-	if _, ok := r.Take(&word, now+int64(time.Second)-1, 1); ok {
+	if _, _, ok := r.Take(&word, now+int64(time.Second)-1, 1); ok {
 		t.Error("let through a nanosecond early")
 	}
-	if _, ok := r.Take(&word, now+int64(time.Second), 1); !ok {
+	if _, _, ok := r.Take(&word, now+int64(time.Second), 1); !ok {
 		t.Error("refused when Retry had passed")
 	}
 }
@@ -34,14 +34,14 @@ func TestBurstThenRate(t *testing.T) {
 func TestRefusedTakesSpendNothing(t *testing.T) {
 	r := gcra.New(10, time.Second, 10)
 	var word atomic.Int64
-	if _, ok := r.Take(&word, 1, 11); ok {
+	if _, _, ok := r.Take(&word, 1, 11); ok {
 		t.Error("a cost beyond the burst was taken")
 	}
-	if st, ok := r.Take(&word, 1, 10); !ok || st.Remaining != 0 {
+	if st, _, ok := r.Take(&word, 1, 10); !ok || st.Remaining != 0 {
 		t.Errorf("%+v %v", st, ok)
 	}
 	r.Give(&word, 10)
-	if st, ok := r.Take(&word, 1, 10); !ok || st.Remaining != 0 {
+	if st, _, ok := r.Take(&word, 1, 10); !ok || st.Remaining != 0 {
 		t.Errorf("after giving back: %+v %v", st, ok)
 	}
 }
@@ -60,7 +60,7 @@ func TestNeverOverInAnySpan(t *testing.T) {
 		step := int64(c.window) / c.limit / 5
 		end := 1 + int64(c.window)*20/max(1, c.limit/100)
 		for now := int64(1); now < end; now += step {
-			if _, ok := r.Take(&word, now, 1); ok {
+			if _, _, ok := r.Take(&word, now, 1); ok {
 				let = append(let, now)
 			}
 		}
@@ -88,7 +88,7 @@ func TestConcurrentTakesAreExact(t *testing.T) {
 	for range 8 {
 		wg.Go(func() {
 			for range 1000 {
-				if _, ok := r.Take(&word, 5, 1); ok {
+				if _, _, ok := r.Take(&word, 5, 1); ok {
 					let.Add(1)
 				}
 			}
@@ -104,11 +104,11 @@ func TestHugeLimitsDoNotOverflow(t *testing.T) {
 	r := gcra.New(1, 31*24*time.Hour, 1_000_000_000)
 	var word atomic.Int64
 	for range 5 {
-		if _, ok := r.Take(&word, 1, 100); !ok {
+		if _, _, ok := r.Take(&word, 1, 100); !ok {
 			t.Fatal("refused below the burst")
 		}
 	}
-	if _, ok := r.Take(&word, 1, 1<<40); ok {
+	if _, _, ok := r.Take(&word, 1, 1<<40); ok {
 		t.Error("an absurd cost was taken")
 	}
 }
@@ -118,10 +118,10 @@ func TestALimitMadeFasterForgetsTheSlowOne(t *testing.T) {
 	slow, fast := gcra.New(1, time.Hour, 100), gcra.New(10, time.Second, 10)
 	var word atomic.Int64
 	slow.Take(&word, 1, 100)
-	if _, ok := fast.Take(&word, 1+int64(100*time.Millisecond), 1); ok {
+	if _, _, ok := fast.Take(&word, 1+int64(100*time.Millisecond), 1); ok {
 		t.Error("a spent word is a fresh burst")
 	}
-	if st, _ := fast.Take(&word, 1, 1); st.Retry > time.Second {
-		t.Errorf("must wait %v", st.Retry)
+	if _, retry, _ := fast.Take(&word, 1, 1); retry > time.Second {
+		t.Errorf("must wait %v", retry)
 	}
 }
