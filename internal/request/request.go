@@ -1,2 +1,53 @@
-// Package request holds what every HTTP surface does alike.
+// Package request holds what every HTTP surface does alike, so that none does
+// it differently: finding the credential, naming the request, reading a body
+// strictly, refusing in one order, and logging one line.
+//
+// A Surface is a table of Operations with a Service behind it. Each request
+// goes the same way:
+//
+//	path and method     404, 405
+//	credential          400 several that differ, 401 none or not a good one
+//	right               403, before any value is judged
+//	headers, query      400
+//	body                413, 415, 400
+//	the operation       what the Service says
 package request
+
+import (
+	"net/http"
+	"net/netip"
+
+	"github.com/halberdhq/halberd"
+)
+
+// ID is the name of a request: the caller's own X-Request-Id where it is short
+// and plain, else a new one.
+func ID(h http.Header) string {
+	if given := h.Values("X-Request-Id"); len(given) == 1 && plainID(given[0]) {
+		return given[0]
+	}
+	return halberd.NewRequestID().String()
+}
+
+func plainID(s string) bool {
+	if s == "" || len(s) > 64 {
+		return false
+	}
+	for i := range len(s) {
+		c := s[i]
+		if (c < 'a' || c > 'z') && (c < 'A' || c > 'Z') && (c < '0' || c > '9') && c != '.' && c != '_' && c != '-' {
+			return false
+		}
+	}
+	return true
+}
+
+// ClientAddr is the address at the other end of the socket, the zero Addr where
+// there is none (a Unix socket). No forwarding header is believed.
+func ClientAddr(r *http.Request) netip.Addr {
+	ap, err := netip.ParseAddrPort(r.RemoteAddr)
+	if err != nil {
+		return netip.Addr{}
+	}
+	return ap.Addr().Unmap().WithZone("")
+}

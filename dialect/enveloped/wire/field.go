@@ -40,3 +40,10 @@ func (f *Field[T]) UnmarshalJSON(b []byte) error {
 	}
 	return json.Unmarshal(b, &f.Value)
 }
+
+// Receive marks the field present and returns where its value goes, for a
+// decoder that reads the value itself.
+func (f *Field[T]) Receive(null bool) any {
+	*f = Field[T]{Set: true, Null: null}
+	return &f.Value
+}

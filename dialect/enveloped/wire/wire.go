@@ -19,7 +19,7 @@ type Meta struct {
 
 // ListEnvelope is one page of a list.
 type ListEnvelope[T any] struct {
-	Data []T      `json:"data"`
+	Data []T      `json:"data" nullable:"false"`
 	Meta ListMeta `json:"meta"`
 }
 
@@ -72,8 +72,8 @@ type Key struct {
 	OrganizationID    string            `json:"organization_id"`
 	Operator          bool              `json:"operator" doc:"The key may run the instance"`
 	ExternalID        *string           `json:"external_id" doc:"The API's own customer"`
-	Scopes            []string          `json:"scopes"`
-	Resources         []string          `json:"resources"`
+	Scopes            []string          `json:"scopes" nullable:"false"`
+	Resources         []string          `json:"resources" nullable:"false"`
 	State             string            `json:"state" enum:"active,inactive,expired,revoked"`
 	Active            bool              `json:"active"`
 	CreatedAt         time.Time         `json:"created_at"`
@@ -85,7 +85,7 @@ type Key struct {
 	RevokedBy         *string           `json:"revoked_by"`
 	RevokeReason      *string           `json:"revoke_reason"`
 	PreviousExpiresAt *time.Time        `json:"previous_expires_at" doc:"While a rotation's overlap runs: when the old secret ends"`
-	IPAllow           []string          `json:"ip_allow"`
+	IPAllow           []string          `json:"ip_allow" nullable:"false"`
 	RateLimits        []RateLimit       `json:"rate_limits" doc:"null: the project's"`
 	Metadata          map[string]string `json:"metadata"`
 	Version           int64             `json:"version"`
@@ -110,16 +110,16 @@ type RateLimit struct {
 // defaults.
 type CreateKey struct {
 	Label          Field[string]      `json:"label,omitzero" doc:"Optional human-readable label for the key" maxLength:"255"`
-	Scopes         Field[[]string]    `json:"scopes,omitzero"`
-	Resources      Field[[]string]    `json:"resources,omitzero"`
+	Scopes         Field[[]string]    `json:"scopes,omitzero" nullable:"false"`
+	Resources      Field[[]string]    `json:"resources,omitzero" nullable:"false"`
 	ExpiresAt      Field[string]      `json:"expires_at,omitzero" doc:"An instant, a date (the end of that day, UTC), or null for never"`
-	ExpiresInDays  Field[int64]       `json:"expires_in_days,omitzero" minimum:"1"`
+	ExpiresInDays  Field[int64]       `json:"expires_in_days,omitzero" nullable:"false" minimum:"1"`
 	NotBefore      Field[string]      `json:"not_before,omitzero" doc:"An instant"`
 	ProjectID      Field[string]      `json:"project_id,omitzero" doc:"null: an organization-wide key"`
-	OrganizationID Field[string]      `json:"organization_id,omitzero" doc:"For operators"`
-	Operator       Field[bool]        `json:"operator,omitzero" doc:"For operators"`
+	OrganizationID Field[string]      `json:"organization_id,omitzero" nullable:"false" doc:"For operators"`
+	Operator       Field[bool]        `json:"operator,omitzero" nullable:"false" doc:"For operators"`
 	ExternalID     Field[string]      `json:"external_id,omitzero" maxLength:"255"`
-	Metadata       Field[Metadata]    `json:"metadata,omitzero"`
+	Metadata       Field[Metadata]    `json:"metadata,omitzero" nullable:"true"`
 	IPAllow        Field[[]string]    `json:"ip_allow,omitzero"`
 	RateLimits     Field[[]RateLimit] `json:"rate_limits,omitzero"`
 }
@@ -128,16 +128,16 @@ type CreateKey struct {
 // 7396): absent leaves, null takes back to the default.
 type UpdateKey struct {
 	Label         Field[string]        `json:"label,omitzero" maxLength:"255"`
-	Scopes        Field[[]string]      `json:"scopes,omitzero"`
-	Resources     Field[[]string]      `json:"resources,omitzero"`
+	Scopes        Field[[]string]      `json:"scopes,omitzero" nullable:"false"`
+	Resources     Field[[]string]      `json:"resources,omitzero" nullable:"false"`
 	ExpiresAt     Field[string]        `json:"expires_at,omitzero"`
-	ExpiresInDays Field[int64]         `json:"expires_in_days,omitzero" minimum:"1"`
+	ExpiresInDays Field[int64]         `json:"expires_in_days,omitzero" nullable:"false" minimum:"1"`
 	NotBefore     Field[string]        `json:"not_before,omitzero"`
 	ExternalID    Field[string]        `json:"external_id,omitzero" maxLength:"255"`
-	Metadata      Field[MetadataPatch] `json:"metadata,omitzero"`
+	Metadata      Field[MetadataPatch] `json:"metadata,omitzero" nullable:"true"`
 	IPAllow       Field[[]string]      `json:"ip_allow,omitzero"`
 	RateLimits    Field[[]RateLimit]   `json:"rate_limits,omitzero"`
-	Active        Field[bool]          `json:"active,omitzero"`
+	Active        Field[bool]          `json:"active,omitzero" nullable:"false"`
 }
 
 // Metadata is the owner's own notes on a key: at most 2 KiB.
@@ -154,12 +154,12 @@ type RotateKey struct {
 // Verify is the body of POST /v1/api-keys/verify.
 type Verify struct {
 	Key              string   `json:"key"`
-	Scopes           []string `json:"scopes,omitempty"`
+	Scopes           []string `json:"scopes,omitempty" nullable:"false"`
 	Resource         string   `json:"resource,omitempty" example:"engagement/42"`
 	ClientIP         string   `json:"client_ip,omitempty"`
 	Cost             int64    `json:"cost,omitempty" minimum:"1" maximum:"1000000"`
 	FiltersResources bool     `json:"filters_resources,omitempty"`
-	Include          []string `json:"include,omitempty" enum:"label,metadata"`
+	Include          []string `json:"include,omitempty" nullable:"false" enum:"label,metadata"`
 }
 
 // Verdict is the answer to a check. For an unknown key everything after Reason
@@ -203,7 +203,7 @@ type Project struct {
 	Name                 string      `json:"name"`
 	KeyPrefix            string      `json:"key_prefix" example:"hb_live"`
 	KeyCeiling           int         `json:"key_ceiling"`
-	DefaultScopes        []string    `json:"default_scopes"`
+	DefaultScopes        []string    `json:"default_scopes" nullable:"false"`
 	DefaultExpiresInDays *int        `json:"default_expires_in_days" doc:"null: never"`
 	MaxExpiresInDays     *int        `json:"max_expires_in_days" doc:"null: no bound of the project's own"`
 	RateLimits           []RateLimit `json:"rate_limits" doc:"null: none"`
@@ -216,7 +216,7 @@ type Project struct {
 // CreateProject is the body of POST /v1/projects.
 type CreateProject struct {
 	Name                 string             `json:"name" minLength:"1" maxLength:"255"`
-	OrganizationID       Field[string]      `json:"organization_id,omitzero" doc:"For operators"`
+	OrganizationID       Field[string]      `json:"organization_id,omitzero" nullable:"false" doc:"For operators"`
 	KeyPrefix            Field[string]      `json:"key_prefix,omitzero"`
 	KeyCeiling           Field[int64]       `json:"key_ceiling,omitzero" doc:"For operators" minimum:"1"`
 	DefaultScopes        Field[[]string]    `json:"default_scopes,omitzero"`
@@ -227,15 +227,15 @@ type CreateProject struct {
 
 // UpdateProject is the body of PATCH /v1/projects/{project_id}, a merge patch.
 type UpdateProject struct {
-	Name                 Field[string]      `json:"name,omitzero"`
+	Name                 Field[string]      `json:"name,omitzero" nullable:"false"`
 	KeyPrefix            Field[string]      `json:"key_prefix,omitzero"`
 	KeyCeiling           Field[int64]       `json:"key_ceiling,omitzero" minimum:"1"`
 	DefaultScopes        Field[[]string]    `json:"default_scopes,omitzero"`
-	DefaultExpiresInDays Field[int64]       `json:"default_expires_in_days,omitzero"`
-	MaxExpiresInDays     Field[int64]       `json:"max_expires_in_days,omitzero"`
+	DefaultExpiresInDays Field[int64]       `json:"default_expires_in_days,omitzero" minimum:"1"`
+	MaxExpiresInDays     Field[int64]       `json:"max_expires_in_days,omitzero" minimum:"1"`
 	RateLimits           Field[[]RateLimit] `json:"rate_limits,omitzero"`
-	Active               Field[bool]        `json:"active,omitzero"`
-	Default              Field[bool]        `json:"default,omitzero"`
+	Active               Field[bool]        `json:"active,omitzero" nullable:"false"`
+	Default              Field[bool]        `json:"default,omitzero" nullable:"false"`
 }
 
 // Organization is an organization as /v1 shows it.
@@ -254,8 +254,8 @@ type CreateOrganization struct {
 
 // UpdateOrganization is the body of PATCH /v1/organizations/{organization_id}.
 type UpdateOrganization struct {
-	Name   Field[string] `json:"name,omitzero"`
-	Active Field[bool]   `json:"active,omitzero"`
+	Name   Field[string] `json:"name,omitzero" nullable:"false"`
+	Active Field[bool]   `json:"active,omitzero" nullable:"false"`
 }
 
 // AuditEvent is one line of the audit log.
@@ -288,3 +288,9 @@ type Change struct {
 
 // WhoAmI is the presented key looking at itself.
 type WhoAmI = Key
+
+// DeletedProject is the answer of DELETE /v1/projects/{project_id}: the project
+// is not there any more.
+type DeletedProject struct {
+	ProjectID string `json:"project_id"`
+}

@@ -1,0 +1,92 @@
+package enveloped
+
+import (
+	"github.com/halberdhq/halberd"
+	"github.com/halberdhq/halberd/dialect/enveloped/wire"
+	"github.com/halberdhq/halberd/internal/request"
+)
+
+func listOrganizations(c *request.Call) (out many[wire.Organization], err error) {
+	page, err := c.Service.ListOrganizations(c.Context(), c.Actor, pageOf(c))
+	if err != nil {
+		return out, err
+	}
+	return manyOf(c, page.List, page.Next, organization), nil
+}
+
+func createOrganization(c *request.Call, body *wire.CreateOrganization) (out one[wire.Organization], err error) {
+	o, err := c.Service.CreateOrganization(c.Context(), c.Actor, body.Name)
+	if err != nil {
+		return out, err
+	}
+	return oneOf(c, organization(&o)), nil
+}
+
+func getOrganization(c *request.Call) (out one[wire.Organization], err error) {
+	id, err := organizationID(c)
+	if err != nil {
+		return out, err
+	}
+	o, err := c.Service.GetOrganization(c.Context(), c.Actor, id)
+	if err != nil {
+		return out, err
+	}
+	return oneOf(c, organization(&o)), nil
+}
+
+func updateOrganization(c *request.Call, body *wire.UpdateOrganization) (out one[wire.Organization], err error) {
+	id, err := organizationID(c)
+	if err != nil {
+		return out, err
+	}
+	if body.Name.Null {
+		return out, mustNotBeNull("name")
+	}
+	patch := halberd.OrganizationPatch{Name: maybe(body.Name)}
+	if patch.Active, err = flagIn("active", body.Active); err != nil {
+		return out, err
+	}
+	o, err := c.Service.UpdateOrganization(c.Context(), c.Actor, id, patch, c.Version)
+	if err != nil {
+		return out, err
+	}
+	return oneOf(c, organization(&o)), nil
+}
+
+func organizationID(c *request.Call) (halberd.OrganizationID, error) {
+	id, err := halberd.ParseOrganizationID(c.Path("organization_id"))
+	if err != nil {
+		return id, request.NotFound()
+	}
+	return id, nil
+}
+
+func listAuditEvents(c *request.Call) (out many[wire.AuditEvent], err error) {
+	q := halberd.AuditQuery{
+		Action: halberd.Action(c.Query["action"]), Actor: c.Query["actor"], Target: c.Query["target"],
+		Outcome: halberd.Outcome(c.Query["outcome"]), Ascending: c.Query["sort"] == "at", Page: pageOf(c),
+	}
+	if q.Organization, err = organizationNamed(c.Query["organization_id"]); err != nil {
+		return out, err
+	}
+	if text := c.Query["from"]; text != "" {
+		if q.From, err = request.Instant("from", text); err != nil {
+			return out, err
+		}
+	}
+	if text := c.Query["to"]; text != "" {
+		if q.To, err = request.Instant("to", text); err != nil {
+			return out, err
+		}
+	}
+	if text := c.Query["after"]; text != "" {
+		if q.After, err = halberd.ParseAuditID(text); err != nil {
+			return out, halberd.Invalid("after", "must be an audit_id: aud_ and 26 characters")
+		}
+	}
+	events, err := c.Service.Audit(c.Context(), c.Actor, q)
+	if err != nil {
+		return out, err
+	}
+	return manyOf(c, events.List, events.Next, auditEvent), nil
+}

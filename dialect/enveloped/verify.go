@@ -1,0 +1,91 @@
+package enveloped
+
+import (
+	"math"
+	"net/netip"
+	"slices"
+
+	"github.com/halberdhq/halberd"
+	"github.com/halberdhq/halberd/dialect/enveloped/wire"
+	"github.com/halberdhq/halberd/internal/request"
+)
+
+// VerifyKey is wire.Verify as the server reads it: a cost of 0 that was sent is
+// told apart from none.
+type VerifyKey struct {
+	wire.Verify
+	Cost wire.Field[int64] `json:"cost,omitzero" minimum:"1" maximum:"1000000" nullable:"false" doc:"Of the key's limits. Default: 1"`
+}
+
+func verify(c *request.Call, body *VerifyKey) (out one[wire.Verdict], err error) {
+	check, err := checkIn(body)
+	if err != nil {
+		return out, err
+	}
+	v, err := c.Service.VerifyFor(c.Context(), c.Actor, check)
+	if err != nil {
+		return out, err
+	}
+	w := verdict(&v)
+	if !v.KeyID.IsZero() && len(body.Include) > 0 {
+		name, metadata, err := c.Service.Describe(c.Context(), c.Actor, v.KeyID)
+		if err != nil {
+			return out, err
+		}
+		if slices.Contains(body.Include, "label") {
+			w.Label = &name
+		}
+		if slices.Contains(body.Include, "metadata") {
+			if w.Metadata = metadata; metadata == nil {
+				w.Metadata = map[string]string{}
+			}
+		}
+	}
+	return oneOf(c, w), nil
+}
+
+func checkIn(body *VerifyKey) (check halberd.Check, err error) {
+	check = halberd.Check{
+		Secret: halberd.NewSecret(body.Key), Resource: body.Resource,
+		FiltersResources: body.FiltersResources, Cost: body.Cost.Value,
+	}
+	if body.Key == "" {
+		return check, halberd.Invalid("key", "must be the key to check")
+	}
+	for _, s := range body.Scopes {
+		check.Scopes = append(check.Scopes, halberd.Scope(s))
+	}
+	if body.ClientIP != "" {
+		if check.ClientIP, err = netip.ParseAddr(body.ClientIP); err != nil || check.ClientIP.Zone() != "" {
+			return check, halberd.Invalid("client_ip", "must be an address such as 203.0.113.7 or 2001:db8::1")
+		}
+	}
+	if body.Cost.Set && (body.Cost.Null || body.Cost.Value < 1) {
+		return check, halberd.Invalid("cost", "must be from 1 to %d", halberd.MaxCost)
+	}
+	for _, word := range body.Include {
+		if word != "label" && word != "metadata" {
+			return check, halberd.Invalid("include", "may hold label and metadata")
+		}
+	}
+	return check, nil
+}
+
+// verdict: of a key that is not known to the asker nothing is told but that.
+func verdict(v *halberd.Verdict) wire.Verdict {
+	w := wire.Verdict{Valid: v.Valid(), Code: string(v.Code), Reason: v.Reason}
+	if v.KeyID.IsZero() {
+		return w
+	}
+	w.KeyID, w.ExternalID = textOrNull(v.KeyID.String()), textOrNull(v.ExternalID)
+	w.OrganizationID, w.ProjectID = textOrNull(v.Organization.String()), textOrNull(v.Project.String())
+	w.Scopes, w.Resources = v.Scopes.Strings(), v.Resources.Strings()
+	w.ExpiresAt, w.Revision = timeOrNull(v.ExpiresAt), &v.Revision
+	w.RateLimits = make([]wire.LimitState, 0, len(v.RateLimits.All()))
+	for _, l := range v.RateLimits.All() {
+		w.RateLimits = append(w.RateLimits, wire.LimitState{
+			Name: l.Name, Limit: l.Limit, Remaining: l.Remaining, ResetSeconds: int64(math.Ceil(l.Reset.Seconds())),
+		})
+	}
+	return w
+}

@@ -1,0 +1,68 @@
+package request
+
+import (
+	"errors"
+	"io"
+	"mime"
+	"net/http"
+	"slices"
+	"strings"
+
+	"github.com/halberdhq/halberd"
+)
+
+// MaxBody is the most a request's body may hold, in bytes.
+const MaxBody = 64 << 10
+
+// The media types of bodies. A merge patch (RFC 7396) is a JSON object too.
+const (
+	JSON       = "application/json"
+	MergePatch = "application/merge-patch+json"
+)
+
+// ReadBody reads a body of one of the media types, or refuses: too large (the
+// connection closes, and no more than MaxBody+1 bytes were read), of another
+// type or charset, compressed. w must be the server's own, not a wrapper.
+func ReadBody(w http.ResponseWriter, r *http.Request, types ...string) ([]byte, error) {
+	tooLarge := &halberd.Error{Code: halberd.CodePayloadTooLarge, Message: "the body must be at most 64 KiB"}
+	if r.ContentLength > MaxBody {
+		w.Header().Set("Connection", "close")
+		return nil, tooLarge
+	}
+	if r.Header.Values("Content-Encoding") != nil {
+		return nil, &halberd.Error{Code: halberd.CodeUnsupportedMedia, Message: "the body must not be compressed: send it without Content-Encoding"}
+	}
+	if !acceptable(r.Header.Values("Content-Type"), types) {
+		return nil, &halberd.Error{Code: halberd.CodeUnsupportedMedia, Message: "the body must be " + oneOf(types) + ", in UTF-8"}
+	}
+	raw, err := io.ReadAll(http.MaxBytesReader(w, r.Body, MaxBody))
+	if err != nil {
+		if _, ok := errors.AsType[*http.MaxBytesError](err); ok {
+			w.Header().Set("Connection", "close")
+			return nil, tooLarge
+		}
+		return nil, halberd.Invalid("body", "could not be read to its end")
+	}
+	return raw, nil
+}
+
+func acceptable(given, types []string) bool {
+	if len(given) != 1 {
+		return false
+	}
+	media, params, err := mime.ParseMediaType(given[0])
+	if err != nil || !slices.Contains(types, media) {
+		return false
+	}
+	for name, value := range params {
+		if name != "charset" || !strings.EqualFold(value, "utf-8") {
+			return false
+		}
+	}
+	return true
+}
+
+// noBody reports whether a request came without a body at all.
+func noBody(r *http.Request) bool {
+	return r.ContentLength == 0 && r.Header.Values("Content-Type") == nil
+}
