@@ -144,7 +144,7 @@ func (c *conn) query(ctx context.Context, text string, args []driver.Value, fn f
 		if n%256 == 255 && ctx.Err() != nil {
 			return ctx.Err()
 		}
-		if err := rows.Next(row); err == io.EOF {
+		if err := rows.Next(row); errors.Is(err, io.EOF) {
 			return nil
 		} else if err != nil {
 			return err

@@ -162,13 +162,13 @@ func (s *Store) Tombstones(ctx context.Context, each func(halberd.Tombstone) err
 	defer f.Close()
 	for in := bufio.NewReader(f); ; {
 		line, err := in.ReadSlice('\n')
-		if err == bufio.ErrBufferFull { // far longer than any line of ours
-			for err == bufio.ErrBufferFull {
+		if errors.Is(err, bufio.ErrBufferFull) { // far longer than any line of ours
+			for errors.Is(err, bufio.ErrBufferFull) {
 				_, err = in.ReadSlice('\n')
 			}
 			line = []byte("?")
 		}
-		if err != nil && err != io.EOF {
+		if err != nil && !errors.Is(err, io.EOF) {
 			return damaged, fmt.Errorf("reading the journal of revocations: %w", err)
 		}
 		if line := bytes.TrimSuffix(line, []byte{'\n'}); len(line) > 0 {
@@ -178,7 +178,7 @@ func (s *Store) Tombstones(ctx context.Context, each func(halberd.Tombstone) err
 				return damaged, err
 			}
 		}
-		if err == io.EOF {
+		if errors.Is(err, io.EOF) {
 			return damaged, nil
 		}
 	}

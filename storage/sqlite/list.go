@@ -125,7 +125,6 @@ func segment(f halberd.KeyFilter, gone int64, valueless bool) *selection {
 		if f.After != nil {
 			q.where(true, id+" "+beyond+" ?", f.After.ID[:])
 		}
-		value = id
 	case f.After != nil:
 		q.where(true, "("+value+", "+id+") "+beyond+" (?, ?)", after, f.After.ID[:])
 	case f.Sort == halberd.SortExpires:
@@ -143,7 +142,11 @@ func segment(f halberd.KeyFilter, gone int64, valueless bool) *selection {
 	} else {
 		q.where(f.UnusedSince != 0, "coalesce(u.at, 0) < ?", f.UnusedSince)
 	}
-	q.end(" ORDER BY "+value+ascending+", "+id+ascending+" LIMIT ?", bound(f.Limit))
+	order := value + ascending + ", " + id + ascending
+	if valueless {
+		order = id + ascending
+	}
+	q.end(" ORDER BY "+order+" LIMIT ?", bound(f.Limit))
 	return q
 }
 
@@ -152,23 +155,23 @@ func (q *selection) states(f halberd.KeyFilter) {
 	if len(f.States) == 0 {
 		return
 	}
-	var any []string
+	var each []string
 	var args []driver.Value
 	for _, state := range f.States {
 		switch state {
 		case halberd.StateActive:
-			any = append(any, "k.state = 'active' AND (k.expires_at IS NULL OR k.expires_at > ?)")
+			each = append(each, "k.state = 'active' AND (k.expires_at IS NULL OR k.expires_at > ?)")
 			args = append(args, f.Now)
 		case halberd.StateExpired:
-			any = append(any, "k.state = 'active' AND k.expires_at <= ?")
+			each = append(each, "k.state = 'active' AND k.expires_at <= ?")
 			args = append(args, f.Now)
 		case halberd.StateInactive:
-			any = append(any, "k.state = 'inactive'")
+			each = append(each, "k.state = 'inactive'")
 		}
 	}
-	if all := []halberd.State{halberd.StateActive, halberd.StateExpired, halberd.StateInactive}; slices.ContainsFunc(all, func(s halberd.State) bool { return !slices.Contains(f.States, s) }) {
-		q.where(true, "("+strings.Join(any, " OR ")+")", args...)
-	}
+	missing := func(s halberd.State) bool { return !slices.Contains(f.States, s) }
+	some := slices.ContainsFunc([]halberd.State{halberd.StateActive, halberd.StateExpired, halberd.StateInactive}, missing)
+	q.where(some && len(each) > 0, "("+strings.Join(each, " OR ")+")", args...)
 }
 
 // keyIndex names the index to walk: SQLite, which keeps no statistics here,

@@ -72,7 +72,7 @@ type loader struct {
 
 // load takes stretches of rows, one after the other, until there are no more.
 func (l *loader) load(ctx context.Context, f *folder, next *atomic.Int64, last, revokedSince int64) (err error) {
-	c, err := connect(ctx, f.file(keysName), "PRAGMA query_only = 1", "PRAGMA mmap_size = 1073741824", "PRAGMA cache_size = -8192")
+	c, err := connect(ctx, f.file(keysName), "PRAGMA query_only = 1", "PRAGMA cache_size = -8192")
 	if err != nil {
 		return unavailable(err)
 	}

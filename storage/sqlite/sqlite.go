@@ -121,7 +121,7 @@ func (s *Store) compareMark(log *slog.Logger) error {
 
 // connectReader opens a connection that cannot write, with the usage beside.
 func connectReader(ctx context.Context, f *folder) (*conn, error) {
-	return connect(ctx, f.file(keysName), attachUsage(f), "PRAGMA query_only = 1", "PRAGMA mmap_size = 268435456")
+	return connect(ctx, f.file(keysName), attachUsage(f), "PRAGMA query_only = 1")
 }
 
 func attachUsage(f *folder) string {
@@ -194,7 +194,7 @@ func (s *Store) release() (err error) {
 	for s.readers != nil && len(s.readers) > 0 {
 		err = errors.Join(err, (<-s.readers).close())
 	}
-	if s.writer != nil {
+	if s.writer != nil && s.writer.conn != nil {
 		err = errors.Join(err, s.writer.conn.close())
 	}
 	if s.usage != nil {

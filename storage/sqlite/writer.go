@@ -13,8 +13,9 @@ import (
 const groupMax = 256
 
 // writer is the one goroutine that changes halberd.db. It gathers the Updates
-// that wait into one transaction, each inside a savepoint of its own, so that
-// one sync of the disk serves all and one that fails harms no other. The
+// that wait into one transaction, each but the first inside a savepoint of its
+// own, so that one sync of the disk serves all and one that fails harms no
+// other. The
 // functions themselves run on the goroutines of their callers, one after the
 // other: a panic, or a test that ends, unwinds where it belongs.
 type writer struct {
@@ -57,7 +58,8 @@ func openWriter(ctx context.Context, f *folder) (*writer, error) {
 func (w *writer) connect(ctx context.Context) (err error) {
 	w.conn, err = connect(ctx, w.folder.file(keysName),
 		"PRAGMA journal_mode = WAL", "PRAGMA synchronous = FULL", "PRAGMA wal_autocheckpoint = 4000",
-		"PRAGMA cache_size = -65536", attachUsage(w.folder))
+		"PRAGMA cache_size = -65536", "PRAGMA temp_store = MEMORY", // savepoints undone from memory
+		attachUsage(w.folder))
 	if err != nil {
 		return err
 	}
@@ -160,7 +162,7 @@ func (w *writer) serve(first *waiting) (kept []*waiting, err error) {
 	}
 	for u, n := first, 1; u != nil; n++ {
 		var keep bool
-		if keep, err = w.serveOne(u); keep {
+		if keep, err = w.serveOne(u, len(kept) > 0); keep {
 			kept = append(kept, u)
 		}
 		if err != nil {
@@ -192,17 +194,21 @@ func (w *writer) begin() (int64, error) {
 	return w.conn.exec("BEGIN IMMEDIATE")
 }
 
-// serveOne lets one caller run its fn. An error means that the transaction as
-// a whole is lost.
-func (w *writer) serveOne(u *waiting) (keep bool, err error) {
+// serveOne lets one caller run its fn. What is beside changes of others gets a
+// savepoint; what is alone is undone by undoing everything, and a change of
+// every row in the database need not be kept twice. An error means that the
+// transaction as a whole is lost.
+func (w *writer) serveOne(u *waiting, beside bool) (keep bool, err error) {
 	select {
 	case <-u.over: // gone before its turn
 		return false, nil
 	default:
 	}
-	if _, err := w.conn.exec("SAVEPOINT one"); err != nil {
-		u.turn <- turn{err: unavailable(err)}
-		return false, err
+	if beside {
+		if _, err := w.conn.exec("SAVEPOINT one"); err != nil {
+			u.turn <- turn{err: unavailable(err)}
+			return false, err
+		}
 	}
 	t := &tx{reader: reader{w.conn, context.Background()}, census: w.census}
 	u.tx = t
@@ -211,22 +217,33 @@ func (w *writer) serveOne(u *waiting) (keep bool, err error) {
 	if t.broken != nil {
 		return keep, t.broken
 	}
-	if !keep {
-		if _, err := w.conn.exec("ROLLBACK TO one"); err != nil {
-			return false, err
-		}
-	}
-	if _, err := w.conn.exec("RELEASE one"); err != nil {
-		return keep, err
+	if keep && !t.changes.Empty() {
+		t.census.revision++
+		t.revision = t.census.revision
 	}
 	if keep {
-		if !t.changes.Empty() {
-			t.census.revision++
-			t.revision = t.census.revision
-		}
 		w.census = t.census
 	}
-	return keep, nil
+	return keep, w.settle(keep, beside)
+}
+
+// settle ends what serveOne began.
+func (w *writer) settle(keep, beside bool) error {
+	var texts []string
+	switch {
+	case keep && beside:
+		texts = []string{"RELEASE one"}
+	case !keep && beside:
+		texts = []string{"ROLLBACK TO one", "RELEASE one"}
+	case !keep:
+		texts = []string{"ROLLBACK", "BEGIN IMMEDIATE"}
+	}
+	for _, text := range texts {
+		if _, err := w.conn.exec(text); err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 func (w *writer) commit(before census) error {
