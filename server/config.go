@@ -1,0 +1,268 @@
+package server
+
+import (
+	"bytes"
+	"errors"
+	"fmt"
+	"io"
+	"log/slog"
+	"net"
+	"net/url"
+	"os"
+	"path/filepath"
+	"slices"
+	"strconv"
+	"strings"
+	"time"
+
+	"go.yaml.in/yaml/v3"
+)
+
+// Config is everything an operator can set; docs/reference/configuration.md
+// says it at length. The zero Config starts a working server on
+// 127.0.0.1:8080, with its data in ./halberd-data. There is no secret in it.
+type Config struct {
+	// Listen is the address of the public listener. Zero: 127.0.0.1:8080.
+	Listen string `yaml:"listen"`
+	// Data is the data folder. Zero: halberd-data.
+	Data string `yaml:"data"`
+	// PublicURL is how clients reach the server; links are made from it. Zero:
+	// made from Listen.
+	PublicURL string `yaml:"public_url"`
+	// TLSCert and TLSKey are files in PEM. Zero: no TLS.
+	TLSCert string `yaml:"tls_cert"`
+	TLSKey  string `yaml:"tls_key"`
+	// PrivateListen is where metrics and profiles are read: unix:PATH or a
+	// loopback address. Zero: unix:DIR/private.sock.
+	PrivateListen string `yaml:"private_listen"`
+	// LogLevel is debug, info, warn or error. Zero: info.
+	LogLevel string `yaml:"log_level"`
+	// LogFormat is text or json. Zero: text.
+	LogFormat string `yaml:"log_format"`
+	// ShutdownTimeout is how long a stop waits for requests under way. Zero:
+	// 10 s.
+	ShutdownTimeout time.Duration `yaml:"shutdown_timeout"`
+}
+
+// setting is one field of a Config under its three names: name in the file,
+// HALBERD_NAME in the environment, --na-me on the command line.
+type setting struct {
+	name, help string
+	set        func(string) error
+}
+
+func (s setting) variable() string { return envPrefix + strings.ToUpper(s.name) }
+func (s setting) flag() string     { return strings.ReplaceAll(s.name, "_", "-") }
+
+const (
+	envPrefix = "HALBERD_"
+	envConfig = envPrefix + "CONFIG" // the one variable that is no setting: the file's path
+)
+
+func (c *Config) settings() []setting {
+	text := func(p *string) func(string) error {
+		return func(v string) error { *p = v; return nil }
+	}
+	span := func(p *time.Duration) func(string) error {
+		return func(v string) (err error) {
+			if *p, err = time.ParseDuration(v); err != nil {
+				return fmt.Errorf("%q is no duration; write 10s or 1m30s", v)
+			}
+			return nil
+		}
+	}
+	return []setting{
+		{"listen", "address to listen on (default 127.0.0.1:8080)", text(&c.Listen)},
+		{"data", "data folder (default halberd-data)", text(&c.Data)},
+		{"public_url", "how clients reach this server, for links", text(&c.PublicURL)},
+		{"tls_cert", "certificate chain, a PEM file; read again on SIGHUP", text(&c.TLSCert)},
+		{"tls_key", "its private key, a PEM file", text(&c.TLSKey)},
+		{"private_listen", "where metrics and profiles are read: unix:PATH or a loopback address (default unix:DIR/private.sock)", text(&c.PrivateListen)},
+		{"log_level", "debug, info, warn or error (default info); read again on SIGHUP", text(&c.LogLevel)},
+		{"log_format", "text or json (default text)", text(&c.LogFormat)},
+		{"shutdown_timeout", "how long a stop waits for requests under way (default 10s)", span(&c.ShutdownTimeout)},
+	}
+}
+
+// sources are the places a Config comes from, in rising order of weight.
+type sources struct {
+	file    string   // a YAML file; empty: the one HALBERD_CONFIG names, or none
+	environ []string // as os.Environ gives it
+	flags   func(name string) (value string, given bool)
+}
+
+// load reads the sources and fills the defaults in. Whatever it does not know
+// is an error that names it: a misspelt setting must not silently be a default.
+func (s sources) load() (Config, error) {
+	var c Config
+	known := c.settings()
+	file := s.file
+	byVariable := map[string]string{}
+	for _, kv := range s.environ {
+		name, value, _ := strings.Cut(kv, "=")
+		if !strings.HasPrefix(name, envPrefix) {
+			continue
+		}
+		switch {
+		case name == envConfig:
+			if file == "" {
+				file = value
+			}
+		case !slices.ContainsFunc(known, func(s setting) bool { return s.variable() == name }):
+			return Config{}, fmt.Errorf("the environment variable %s is not a setting; see hb serve --help", name)
+		case value != "": // as good as absent: compose files and units set such
+			byVariable[name] = value
+		}
+	}
+	if file != "" {
+		if err := c.read(file); err != nil {
+			return Config{}, err
+		}
+	}
+	for _, k := range known {
+		if v, ok := byVariable[k.variable()]; ok {
+			if err := k.set(v); err != nil {
+				return Config{}, fmt.Errorf("%s: %w", k.variable(), err)
+			}
+		}
+		if s.flags == nil {
+			continue
+		}
+		if v, ok := s.flags(k.flag()); ok {
+			if err := k.set(v); err != nil {
+				return Config{}, fmt.Errorf("--%s: %w", k.flag(), err)
+			}
+		}
+	}
+	return c, c.complete()
+}
+
+// read takes the settings of a YAML file.
+func (c *Config) read(file string) error {
+	text, err := os.ReadFile(file)
+	if err != nil {
+		return fmt.Errorf("the configuration file: %w", err)
+	}
+	d := yaml.NewDecoder(bytes.NewReader(text))
+	d.KnownFields(true)
+	if err := d.Decode(c); err != nil && !errors.Is(err, io.EOF) {
+		said := strings.TrimPrefix(err.Error(), "yaml: ")
+		said = strings.ReplaceAll(said, " not found in type server.Config", " is not a setting")
+		return fmt.Errorf("the configuration file %s: %s", file, said)
+	}
+	if err := d.Decode(&yaml.Node{}); !errors.Is(err, io.EOF) {
+		return fmt.Errorf("the configuration file %s holds more than one document", file)
+	}
+	return nil
+}
+
+// complete fills the defaults in and refuses what makes no sense.
+func (c *Config) complete() error {
+	or := func(p *string, value string) {
+		if *p == "" {
+			*p = value
+		}
+	}
+	or(&c.Listen, "127.0.0.1:8080")
+	or(&c.Data, "halberd-data")
+	or(&c.PrivateListen, "unix:"+filepath.Join(c.Data, socketFile))
+	or(&c.LogLevel, "info")
+	or(&c.LogFormat, "text")
+	if c.ShutdownTimeout == 0 {
+		c.ShutdownTimeout = 10 * time.Second
+	}
+
+	host, port, err := net.SplitHostPort(c.Listen)
+	if err != nil || !validPort(port) {
+		return fmt.Errorf("listen must be an address and a port such as 127.0.0.1:8080 or :8080, not %q", c.Listen)
+	}
+	if (c.TLSCert == "") != (c.TLSKey == "") {
+		return errors.New("tls_cert and tls_key go together: set both or neither")
+	}
+	or(&c.PublicURL, c.scheme()+"://"+net.JoinHostPort(reachable(host), port))
+	u, err := url.Parse(c.PublicURL)
+	if err != nil || u.Scheme != "http" && u.Scheme != "https" || u.Host == "" ||
+		u.User != nil || u.RawQuery != "" || u.Fragment != "" || strings.Trim(u.Path, "/") != "" {
+		return fmt.Errorf("public_url must be http or https and a host, such as https://keys.example.com, not %q", c.PublicURL)
+	}
+	c.PublicURL = strings.TrimSuffix(c.PublicURL, "/")
+	if _, path, err := c.private(); err != nil {
+		return err
+	} else if path != "" && !filepath.IsAbs(path) && filepath.Clean(path) != path {
+		c.PrivateListen = "unix:" + filepath.Clean(path)
+	}
+	if _, err := c.level(); err != nil {
+		return err
+	}
+	if c.LogFormat != "text" && c.LogFormat != "json" {
+		return fmt.Errorf("log_format must be text or json, not %q", c.LogFormat)
+	}
+	if c.ShutdownTimeout < 0 {
+		return fmt.Errorf("shutdown_timeout must not be negative, and is %s", c.ShutdownTimeout)
+	}
+	return nil
+}
+
+func validPort(port string) bool {
+	n, err := strconv.ParseUint(port, 10, 16)
+	return err == nil && n <= 65535
+}
+
+func (c *Config) scheme() string {
+	if c.TLSCert != "" {
+		return "https"
+	}
+	return "http"
+}
+
+// reachable is a host to call where host is one to listen on.
+func reachable(host string) string {
+	if ip := net.ParseIP(host); host == "" || ip != nil && ip.IsUnspecified() {
+		return "127.0.0.1"
+	}
+	return host
+}
+
+// loopback reports whether only this machine reaches the host.
+func loopback(host string) bool {
+	ip := net.ParseIP(host)
+	return host == "localhost" || ip != nil && ip.IsLoopback()
+}
+
+// private splits PrivateListen into an address or the path of a socket.
+func (c *Config) private() (address, path string, err error) {
+	if path, ok := strings.CutPrefix(c.PrivateListen, "unix:"); ok && path != "" {
+		return "", path, nil
+	}
+	host, port, err := net.SplitHostPort(c.PrivateListen)
+	if err != nil || !validPort(port) || !loopback(host) {
+		return "", "", fmt.Errorf("private_listen must be unix:PATH or a loopback address such as 127.0.0.1:9090, not %q: what it serves is for this machine only", c.PrivateListen)
+	}
+	return c.PrivateListen, "", nil
+}
+
+func (c *Config) level() (slog.Level, error) {
+	levels := map[string]slog.Level{
+		"debug": slog.LevelDebug, "info": slog.LevelInfo, "warn": slog.LevelWarn, "error": slog.LevelError,
+	}
+	l, ok := levels[c.LogLevel]
+	if !ok {
+		return 0, fmt.Errorf("log_level must be debug, info, warn or error, not %q", c.LogLevel)
+	}
+	return l, nil
+}
+
+// exposed reports whether keys would travel in the clear between machines.
+func (c *Config) exposed() bool {
+	host, _, _ := net.SplitHostPort(c.Listen)
+	return c.TLSCert == "" && !loopback(host)
+}
+
+// write prints the Config as a file that load would read the same.
+func (c *Config) write(w io.Writer) error {
+	e := yaml.NewEncoder(w)
+	if err := e.Encode(c); err != nil {
+		return err
+	}
+	return e.Close()
+}

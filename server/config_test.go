@@ -1,0 +1,148 @@
+package server
+
+import (
+	"bytes"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+	"time"
+)
+
+func given(flags map[string]string) func(string) (string, bool) {
+	return func(name string) (string, bool) {
+		v, ok := flags[name]
+		return v, ok
+	}
+}
+
+func writeFile(t *testing.T, name, text string) string {
+	t.Helper()
+	path := filepath.Join(t.TempDir(), name)
+	if err := os.WriteFile(path, []byte(text), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	return path
+}
+
+func TestTheZeroConfigIsComplete(t *testing.T) {
+	got, err := sources{}.load()
+	want := Config{
+		Listen: "127.0.0.1:8080", Data: "halberd-data", PublicURL: "http://127.0.0.1:8080",
+		PrivateListen: "unix:halberd-data/private.sock", LogLevel: "info", LogFormat: "text",
+		ShutdownTimeout: 10 * time.Second,
+	}
+	if err != nil || got != want {
+		t.Errorf("got %+v, %v\nwant %+v", got, err, want)
+	}
+}
+
+func TestFlagsOutweighVariablesAndVariablesTheFile(t *testing.T) {
+	s := sources{
+		file: writeFile(t, "halberd.yaml", "listen: 127.0.0.1:1\ndata: a\nlog_level: warn\nshutdown_timeout: 3s\n"),
+		environ: []string{"PATH=/bin", "HB_URL=https://elsewhere.example", "HALBERD_LISTEN=127.0.0.1:2", "HALBERD_DATA=b",
+			"HALBERD_LOG_FORMAT="},
+		flags: given(map[string]string{"listen": ":3"}),
+	}
+	got, err := s.load()
+	if err != nil {
+		t.Fatal(err)
+	}
+	if got.Listen != ":3" || got.Data != "b" || got.LogLevel != "warn" || got.ShutdownTimeout != 3*time.Second || got.LogFormat != "text" {
+		t.Errorf("got %+v", got)
+	}
+	if got.PrivateListen != "unix:b/private.sock" || got.PublicURL != "http://127.0.0.1:3" {
+		t.Errorf("what follows from other settings: %+v", got)
+	}
+}
+
+func TestWhatIsPrintedReadsBackTheSame(t *testing.T) {
+	first, err := sources{flags: given(map[string]string{"data": "/srv/keys: all", "shutdown-timeout": "90s"})}.load()
+	if err != nil {
+		t.Fatal(err)
+	}
+	var text bytes.Buffer
+	if err := first.write(&text); err != nil {
+		t.Fatal(err)
+	}
+	second, err := sources{file: writeFile(t, "printed.yaml", text.String())}.load()
+	if err != nil || first != second {
+		t.Errorf("%s\ngot %+v, %v", text.String(), second, err)
+	}
+}
+
+func TestAConfigurationThatMakesNoSenseIsRefusedByName(t *testing.T) {
+	for name, c := range map[string]struct {
+		s    sources
+		file string
+		want []string
+	}{
+		"an unknown key": {file: "listen: :1\nlistn: :2\n", want: []string{"line 2", "listn", "is not a setting"}},
+		"a key twice":    {file: "listen: :1\nlisten: :2\n", want: []string{"line 2", "listen", "already defined"}},
+		"two documents":  {file: "listen: :1\n---\ndata: b\n", want: []string{"more than one document"}},
+		"a wrong type":   {file: "listen: [a]\n", want: []string{"line 1"}},
+		"no such file":   {s: sources{file: "/nowhere/halberd.yaml"}, want: []string{"/nowhere/halberd.yaml"}},
+		"unknown variable": {
+			s:    sources{environ: []string{"HALBERD_LISTN=:1"}},
+			want: []string{"HALBERD_LISTN", "is not a setting"},
+		},
+		"variable's value": {
+			s:    sources{environ: []string{"HALBERD_SHUTDOWN_TIMEOUT=5"}},
+			want: []string{"HALBERD_SHUTDOWN_TIMEOUT", "no duration"},
+		},
+		"flag's value":    {s: sources{flags: given(map[string]string{"shutdown-timeout": "x"})}, want: []string{"--shutdown-timeout"}},
+		"listen":          {file: "listen: 8080\n", want: []string{"listen must"}},
+		"port":            {file: "listen: 127.0.0.1:http\n", want: []string{"listen must"}},
+		"half of TLS":     {file: "tls_cert: a.pem\n", want: []string{"tls_cert and tls_key"}},
+		"public url":      {file: "public_url: keys.example.com\n", want: []string{"public_url must"}},
+		"public url path": {file: "public_url: https://keys.example.com/a\n", want: []string{"public_url must"}},
+		"private abroad":  {file: "private_listen: 0.0.0.0:9090\n", want: []string{"private_listen must", "this machine"}},
+		"private nothing": {file: "private_listen: 'unix:'\n", want: []string{"private_listen must"}},
+		"level":           {file: "log_level: loud\n", want: []string{"log_level must"}},
+		"format":          {file: "log_format: xml\n", want: []string{"log_format must"}},
+		"negative":        {file: "shutdown_timeout: -1s\n", want: []string{"shutdown_timeout must"}},
+	} {
+		t.Run(name, func(t *testing.T) {
+			if c.file != "" {
+				c.s.file = writeFile(t, "halberd.yaml", c.file)
+			}
+			_, err := c.s.load()
+			if err == nil {
+				t.Fatal("it was accepted")
+			}
+			for _, w := range c.want {
+				if !strings.Contains(err.Error(), w) {
+					t.Errorf("%q does not say %q", err, w)
+				}
+			}
+		})
+	}
+}
+
+func TestTheFileMayBeNamedByAVariable(t *testing.T) {
+	file := writeFile(t, "halberd.yaml", "data: c\n")
+	got, err := sources{environ: []string{"HALBERD_CONFIG=" + file}}.load()
+	if err != nil || got.Data != "c" {
+		t.Errorf("got %+v, %v", got, err)
+	}
+	empty := writeFile(t, "empty.yaml", "# nothing yet\n")
+	if got, err := (sources{file: empty, environ: []string{"HALBERD_CONFIG=" + file}}).load(); err != nil || got.Data != "halberd-data" {
+		t.Errorf("--config outweighs it: got %+v, %v", got, err)
+	}
+}
+
+func TestOnlyAnAddressOthersReachWithoutTLSIsExposed(t *testing.T) {
+	for listen, want := range map[string]bool{
+		"127.0.0.1:1": false, "[::1]:1": false, "localhost:1": false, "127.8.0.1:1": false,
+		":1": true, "0.0.0.0:1": true, "[::]:1": true, "192.0.2.1:1": true, "keys.example.com:1": true,
+	} {
+		c := Config{Listen: listen}
+		if c.exposed() != want {
+			t.Errorf("%s: %v", listen, !want)
+		}
+		c.TLSCert = "a.pem"
+		if c.exposed() {
+			t.Errorf("%s with TLS", listen)
+		}
+	}
+}

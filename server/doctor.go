@@ -1,0 +1,400 @@
+package server
+
+import (
+	"context"
+	"crypto/tls"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"io/fs"
+	"log/slog"
+	"net/http"
+	"os"
+	"path/filepath"
+	"strings"
+	"time"
+
+	"github.com/spf13/cobra"
+
+	"github.com/halberdhq/halberd"
+	"github.com/halberdhq/halberd/storage/sqlite"
+)
+
+func (o Options) doctor() *cobra.Command {
+	cmd := &cobra.Command{
+		Use:   "doctor",
+		Short: "Look for what is wrong with an instance",
+		Long: `Look for what is wrong with an instance: files and their modes, pepper, database,
+rows, journal of revocations, clock, disk, certificate.
+
+When a server runs on the folder it is the one that looks; otherwise the folder
+is opened as a start would open it. The exit code is 1 when something fails, 0
+when there are only warnings.`,
+		Example: "  hb doctor --data /var/lib/halberd\n  hb doctor -o json",
+	}
+	read := o.settings(cmd)
+	format := cmd.Flags().StringP("output", "o", "table", "table or json")
+	cmd.RunE = func(cmd *cobra.Command, _ []string) error {
+		c, err := read().load()
+		if err != nil {
+			return misused(err)
+		}
+		if *format != "table" && *format != "json" {
+			return misused(fmt.Errorf("-o is table or json, not %q", *format))
+		}
+		harden()
+		found, err := findings(cmd.Context(), c)
+		if err != nil {
+			return err
+		}
+		if err := report(cmd.OutOrStdout(), *format, found); err != nil {
+			return err
+		}
+		failed := 0
+		for _, f := range found {
+			if f.State == stateFail {
+				failed++
+			}
+		}
+		if failed > 0 {
+			return fmt.Errorf("%d of %d checks failed", failed, len(found))
+		}
+		return nil
+	}
+	return cmd
+}
+
+// finding is the outcome of one check.
+type finding struct {
+	Check  string `json:"check"`
+	State  string `json:"state"` // ok, warn or fail
+	What   string `json:"what"`
+	Remedy string `json:"remedy"` // empty where nothing is to be done
+}
+
+const (
+	stateOK   = "ok"
+	stateWarn = "warn"
+	stateFail = "fail"
+)
+
+func report(w io.Writer, format string, found []finding) error {
+	if format == "json" {
+		e := json.NewEncoder(w)
+		e.SetEscapeHTML(false)
+		e.SetIndent("", "  ")
+		return e.Encode(found)
+	}
+	for _, f := range found {
+		fmt.Fprintf(w, "%-4s  %-10s  %s\n", f.State, f.Check, f.What)
+		if f.Remedy != "" {
+			fmt.Fprintf(w, "%-4s  %-10s  → %s\n", "", "", f.Remedy)
+		}
+	}
+	return nil
+}
+
+// findings asks the server that holds the folder, or looks for itself.
+func findings(ctx context.Context, c Config) ([]finding, error) {
+	d := doctor{config: c, now: time.Now()}
+	if !there(c.Data) {
+		return nil, fmt.Errorf("%w in %s: name the data folder with --data", errNoData, c.Data)
+	}
+	running, err := answers(ctx, c.Data)
+	if err != nil {
+		return nil, err
+	}
+	if running {
+		res, err := ask(ctx, c.Data, http.MethodGet, "/doctor")
+		if err != nil {
+			return nil, err
+		}
+		defer res.Body.Close()
+		var found []finding
+		if err := json.NewDecoder(res.Body).Decode(&found); err != nil {
+			return nil, fmt.Errorf("reading what the running server found: %w", err)
+		}
+		return found, nil
+	}
+	closing, err := d.open(ctx)
+	if err != nil {
+		d.fail("database", err.Error(), "")
+	}
+	found := d.examine(ctx)
+	if err := closing(); err != nil {
+		return nil, err
+	}
+	return found, nil
+}
+
+// doctor looks at one folder. store and service are nil when they could not be
+// opened.
+type doctor struct {
+	config  Config
+	store   *sqlite.Store
+	service *halberd.Service
+	now     time.Time
+
+	found []finding
+	named []string // files that a finding is about
+}
+
+func (d *doctor) ok(check, format string, args ...any) {
+	d.found = append(d.found, finding{check, stateOK, fmt.Sprintf(format, args...), ""})
+}
+func (d *doctor) warn(check, what, remedy string) {
+	d.found = append(d.found, finding{check, stateWarn, what, remedy})
+}
+func (d *doctor) fail(check, what, remedy string) {
+	d.found = append(d.found, finding{check, stateFail, what, remedy})
+}
+
+// dir is the folder by its full name: the one who reads it may stand elsewhere.
+func (d *doctor) dir() string {
+	if abs, err := filepath.Abs(d.config.Data); err == nil {
+		return abs
+	}
+	return d.config.Data
+}
+
+func (d *doctor) file(name string) string { return filepath.Join(d.dir(), name) }
+
+// open opens the folder as a start would, except that it makes nothing.
+func (d *doctor) open(ctx context.Context) (closing func() error, err error) {
+	nothing := func() error { return nil }
+	if !there(d.file(databaseFile)) {
+		return nothing, fmt.Errorf("%s is missing: put it back, or restore a backup", d.file(databaseFile))
+	}
+	quiet := slog.New(slog.DiscardHandler)
+	if d.store, err = sqlite.Open(ctx, d.config.Data, sqlite.Options{Log: quiet}); err != nil {
+		return nothing, err
+	}
+	if !there(d.file(pepperFile)) {
+		return d.store.Close, nil // reported by files
+	}
+	svc, err := halberd.New(ctx, d.store, halberd.Options{Logger: quiet})
+	if err != nil {
+		return d.store.Close, err
+	}
+	d.service = svc
+	return svc.Close, nil
+}
+
+// examine makes every check that can be made.
+func (d *doctor) examine(ctx context.Context) []finding {
+	d.folder()
+	d.files()
+	d.adminKey()
+	d.database(ctx)
+	d.rows(ctx)
+	d.disk()
+	d.certificate()
+	return d.found
+}
+
+func (d *doctor) folder() {
+	info, err := os.Stat(d.dir())
+	switch {
+	case err != nil:
+		d.fail("folder", err.Error(), "")
+	case !info.IsDir():
+		d.fail("folder", d.dir()+" is no folder", "name the data folder with --data")
+	default:
+		d.private("folder", d.dir(), info)
+	}
+}
+
+// files looks at who may read what is in the folder. A copy of the database or
+// the pepper is as good as the original.
+func (d *doctor) files() {
+	before := len(d.found)
+	entries, err := os.ReadDir(d.dir())
+	if err != nil {
+		d.fail("files", err.Error(), "")
+		return
+	}
+	n := 0
+	for _, e := range entries {
+		info, err := e.Info()
+		if errors.Is(err, fs.ErrNotExist) {
+			continue // gone meanwhile: a temporary file
+		}
+		if err != nil {
+			d.fail("files", err.Error(), "")
+			continue
+		}
+		n++
+		if info.Mode().Type() == fs.ModeSymlink {
+			continue // what it points to is the operator's arrangement
+		}
+		d.private("files", d.file(e.Name()), info)
+	}
+	if !there(d.file(pepperFile)) {
+		d.fail("pepper", d.file(pepperFile)+" is missing: without it no key can be checked", "copy it back from where it was saved")
+	}
+	if !there(d.file(journalFile)) {
+		d.fail("journal", d.file(journalFile)+" is missing: a restored backup would bring revoked keys back", "copy it back from where it was saved; a start makes an empty one")
+	}
+	if len(d.found) == before {
+		d.ok("files", "%d files, for their owner only", n)
+	}
+}
+
+// private finds fault with a file that others may use, or that is not ours.
+func (d *doctor) private(check, path string, info fs.FileInfo) {
+	if mode := info.Mode().Perm(); mode&0o077 != 0 {
+		d.named = append(d.named, path)
+		d.fail(check, fmt.Sprintf("%s may be used by others than its owner (mode %04o)", path, mode), "chmod go= "+quote(path))
+		return
+	}
+	if uid, known := ownerOf(info); known && uid != os.Geteuid() {
+		d.warn(check, fmt.Sprintf("%s belongs to user %d, and this is user %d", path, uid, os.Geteuid()), "let the server run as the owner of its files")
+		return
+	}
+	if check == "folder" {
+		d.ok(check, "%s, for its owner only", path)
+	}
+}
+
+func (d *doctor) adminKey() {
+	if path := d.file(adminKeyFile); there(path) {
+		d.warn("admin key", path+" is still there: whoever reads it may do everything", "keep the key somewhere safe, then delete the file")
+	}
+}
+
+func (d *doctor) database(ctx context.Context) {
+	if d.store == nil {
+		return // said when it could not be opened
+	}
+	wrong, err := d.store.Integrity(ctx)
+	if err != nil {
+		d.fail("database", err.Error(), "")
+		return
+	}
+	n := 0
+	for _, w := range wrong {
+		if d.said(w) {
+			continue
+		}
+		n++
+		d.fail("database", w, "stop the server and restore a backup, unless the line says otherwise")
+	}
+	if n == 0 {
+		d.ok("database", "whole, and of this version's schema")
+	}
+}
+
+// said reports whether a finding of the engine's is about a file that files
+// has found fault with, or found missing.
+func (d *doctor) said(what string) bool {
+	for _, f := range d.named {
+		if strings.HasPrefix(what, f+" ") {
+			return true
+		}
+	}
+	return strings.Contains(what, d.file(pepperFile)) && !there(d.file(pepperFile))
+}
+
+func (d *doctor) rows(ctx context.Context) {
+	if d.service == nil {
+		return
+	}
+	x, err := d.service.Examine(ctx)
+	if err != nil {
+		d.fail("rows", why(err), "restore a backup")
+		return
+	}
+	d.ok("pepper", "belongs to the database; its fingerprint is %s", x.Fingerprint)
+	for _, r := range x.Damaged {
+		d.fail("rows", fmt.Sprintf("%s was changed behind the server's back or is damaged (%s): it is refused", r.ID, r.Why),
+			"restore a backup, or make a new key and revoke this one")
+	}
+	if len(x.Damaged) == 0 {
+		d.ok("rows", "%d rows, every MAC right", x.Rows)
+	}
+	d.journal(x.Journal)
+	const slack = 5 * time.Minute
+	if x.Latest.After(d.now.Add(slack)) {
+		d.fail("clock", fmt.Sprintf("it is %s here, and the newest row is of %s: expiry is judged by this clock", d.now.UTC().Format(time.RFC3339), x.Latest.Format(time.RFC3339)), "set the clock, and keep it right with NTP")
+	} else {
+		d.ok("clock", "%s, after everything in the database", d.now.UTC().Format(time.RFC3339))
+	}
+}
+
+func (d *doctor) journal(j halberd.JournalState) {
+	const list = 10
+	before := len(d.found)
+	if n := j.Unreadable + j.Forged; n > 0 {
+		d.warn("journal", fmt.Sprintf("%d lines of %s cannot be believed (%d unreadable, %d with a wrong MAC): they are passed over", n, journalFile, j.Unreadable, j.Forged),
+			"a torn last line is left by a crash and harmless; more than that: copy the file back from where it was saved")
+	}
+	if n := len(j.Missing); n > 0 {
+		d.warn("journal", fmt.Sprintf("%d revoked keys are not in %s, and a restored backup would bring them back: %v", n, journalFile, j.Missing[:min(n, list)]),
+			"revoke them once more, which writes their lines")
+	}
+	if n := len(j.Revived); n > 0 {
+		d.fail("journal", fmt.Sprintf("%d keys are in %s and not revoked in the database: %v", n, journalFile, j.Revived[:min(n, list)]),
+			"restart the server, which revokes them")
+	}
+	if len(d.found) == before {
+		d.ok("journal", "%d revoked keys, in step with the database", j.Entries)
+	}
+}
+
+func (d *doctor) disk() {
+	free, err := freeBytes(d.config.Data)
+	if err != nil {
+		d.warn("disk", "the free space cannot be told: "+err.Error(), "")
+		return
+	}
+	var size uint64
+	for _, name := range []string{databaseFile, databaseFile + "-wal", usageFile} {
+		if info, err := os.Stat(d.file(name)); err == nil {
+			size += uint64(info.Size())
+		}
+	}
+	const mib = 1 << 20
+	what := fmt.Sprintf("%d MiB free, %d MiB of data", free/mib, size/mib)
+	switch {
+	case free < 64*mib:
+		d.fail("disk", what, "make room: when it is full nothing can be created or changed")
+	case free < size+512*mib:
+		d.warn("disk", what, "make room: a backup needs as much again for a moment")
+	default:
+		d.ok("disk", "%s", what)
+	}
+}
+
+func (d *doctor) certificate() {
+	if d.config.TLSCert == "" {
+		return
+	}
+	const check = "TLS"
+	pair, err := tls.LoadX509KeyPair(d.config.TLSCert, d.config.TLSKey)
+	if err != nil {
+		d.fail(check, err.Error(), "put a certificate and its key there, then send SIGHUP")
+		return
+	}
+	if info, err := os.Stat(d.config.TLSKey); err == nil && info.Mode().Perm()&0o007 != 0 {
+		d.warn(check, fmt.Sprintf("%s may be read by everyone (mode %04o)", d.config.TLSKey, info.Mode().Perm()), "chmod o= "+quote(d.config.TLSKey))
+	}
+	left := pair.Leaf.NotAfter.Sub(d.now)
+	what := fmt.Sprintf("%s is good until %s", d.config.TLSCert, pair.Leaf.NotAfter.UTC().Format(time.RFC3339))
+	switch {
+	case left <= 0:
+		d.fail(check, fmt.Sprintf("%s ended at %s", d.config.TLSCert, pair.Leaf.NotAfter.UTC().Format(time.RFC3339)), "put a new one in its place, then send SIGHUP")
+	case left < 14*24*time.Hour:
+		d.warn(check, what, "put a new one in its place, then send SIGHUP")
+	default:
+		d.ok(check, "%s", what)
+	}
+}
+
+// why is an error with its cause: for the operator at the machine.
+func why(err error) string {
+	if e, ok := errors.AsType[*halberd.Error](err); ok && e.Err != nil {
+		return e.Message + ": " + e.Err.Error()
+	}
+	return err.Error()
+}

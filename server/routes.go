@@ -1,0 +1,150 @@
+package server
+
+import (
+	"encoding/json"
+	"net/http"
+	"strings"
+	"time"
+
+	"github.com/halberdhq/halberd"
+	"github.com/halberdhq/halberd/dialect/apidoc"
+	"github.com/halberdhq/halberd/dialect/enveloped"
+	"github.com/halberdhq/halberd/dialect/plain"
+)
+
+// maxHeader is what the headers of a request may take. net/http's own bound is
+// twice as high: its answer is bare text, ours names the code.
+const maxHeader = 16 << 10
+
+// routes is the public listener: the dialects, their reference, and two
+// questions about the instance itself. It is no http.ServeMux, which would
+// answer `//` and `..` with a redirect before a dialect sees them.
+type routes struct {
+	in        *instance
+	enveloped http.Handler // nil until every key is loaded
+	plain     http.Handler
+	reference http.Handler
+}
+
+func (in *instance) routes(svc *halberd.Service) *routes {
+	r := &routes{in: in, reference: apidoc.Handler()}
+	if svc != nil {
+		r.enveloped = enveloped.Handler(svc, in.log)
+		r.plain = plain.Handler(svc, in.log)
+	}
+	return r
+}
+
+// ServeHTTP implements http.Handler.
+func (r *routes) ServeHTTP(w http.ResponseWriter, req *http.Request) {
+	begin := time.Now()
+	out := &statusWriter{ResponseWriter: w}
+	route, h := r.find(req)
+	if size := headerSize(req); size > maxHeader {
+		h = refusal(http.StatusRequestHeaderFieldsTooLarge, halberd.CodeHeadersTooLarge, "the headers are larger than 16 KiB")
+	}
+	defer func() {
+		if req.Pattern != "" && req.Pattern != "/" { // set by the room's own mux
+			route = req.Pattern
+		}
+		r.in.metrics.requests.WithLabelValues(route, method(req.Method), out.class()).Inc()
+		r.in.metrics.seconds.WithLabelValues(route).Observe(time.Since(begin).Seconds())
+	}()
+	h.ServeHTTP(out, req)
+}
+
+// find picks the room by the path's beginning. route is its name where the
+// room does not tell more.
+func (r *routes) find(req *http.Request) (route string, h http.Handler) {
+	path := req.URL.Path
+	dialect := func(h http.Handler) http.Handler {
+		if h == nil {
+			return refusal(http.StatusServiceUnavailable, halberd.CodeUnavailable, errStarting.Error())
+		}
+		return h
+	}
+	switch {
+	case strings.HasPrefix(path, "/v1/"):
+		return "/v1/", dialect(r.enveloped)
+	case strings.HasPrefix(path, "/api/"):
+		return "/api/", dialect(r.plain)
+	case path == "/openapi.json", path == "/docs", strings.HasPrefix(path, "/docs/"):
+		return "/docs", r.reference
+	case path == "/healthz":
+		return path, http.HandlerFunc(r.in.healthz)
+	case path == "/readyz":
+		return path, http.HandlerFunc(r.in.readyz)
+	}
+	return "other", refusal(http.StatusNotFound, halberd.CodeNotFound, "not found")
+}
+
+// headerSize is about what the request line and the headers took on the wire.
+func headerSize(r *http.Request) int {
+	n := len(r.Method) + len(r.RequestURI) + len(r.Host)
+	for name, values := range r.Header {
+		for _, v := range values {
+			n += len(name) + len(v) + len(": \r\n")
+		}
+	}
+	return n
+}
+
+// healthz says that the process answers.
+func (in *instance) healthz(w http.ResponseWriter, r *http.Request) {
+	state(w, r, http.StatusOK, "ok")
+}
+
+// readyz says whether checks are answered: every key is in the index, and no
+// stop is under way.
+func (in *instance) readyz(w http.ResponseWriter, r *http.Request) {
+	switch {
+	case in.stopping.Load():
+		state(w, r, http.StatusServiceUnavailable, "stopping")
+	case in.service.Load() == nil:
+		state(w, r, http.StatusServiceUnavailable, "starting")
+	default:
+		state(w, r, http.StatusOK, "ready")
+	}
+}
+
+func state(w http.ResponseWriter, r *http.Request, status int, word string) {
+	if r.Method != http.MethodGet && r.Method != http.MethodHead {
+		w.Header().Set("Allow", "GET, HEAD")
+		refusal(http.StatusMethodNotAllowed, halberd.CodeMethodNotAllowed, "only GET and HEAD").ServeHTTP(w, r)
+		return
+	}
+	h := w.Header()
+	h.Set("Content-Type", "text/plain; charset=utf-8")
+	h.Set("Cache-Control", "no-store")
+	if status == http.StatusServiceUnavailable {
+		h.Set("Retry-After", "1")
+	}
+	w.WriteHeader(status)
+	_, _ = w.Write([]byte(word + "\n"))
+}
+
+// refusal answers what no dialect is there to answer, in the envelope of the
+// dialect that was asked for.
+func refusal(status int, code halberd.Code, message string) http.HandlerFunc {
+	return func(w http.ResponseWriter, r *http.Request) {
+		id := halberd.NewRequestID().String()
+		said := map[string]any{"code": code, "message": message}
+		body := map[string]any{"error": said}
+		if strings.HasPrefix(r.URL.Path, "/api/") {
+			said["requestId"] = id
+		} else {
+			body["meta"] = map[string]any{"request_id": id}
+		}
+		h := w.Header()
+		h.Set("Content-Type", "application/json")
+		h.Set("Cache-Control", "no-store")
+		h.Set("X-Content-Type-Options", "nosniff")
+		h.Set("X-Request-Id", id)
+		if status == http.StatusServiceUnavailable {
+			h.Set("Retry-After", "1")
+		}
+		text, _ := json.Marshal(body) // of texts only
+		w.WriteHeader(status)
+		_, _ = w.Write(text)
+	}
+}

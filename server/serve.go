@@ -1,0 +1,334 @@
+package server
+
+import (
+	"context"
+	"crypto/tls"
+	"errors"
+	"fmt"
+	"io"
+	"io/fs"
+	"log/slog"
+	"net"
+	"net/http"
+	"os"
+	"path/filepath"
+	"strings"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"github.com/halberdhq/halberd"
+	"github.com/halberdhq/halberd/storage/sqlite"
+)
+
+// instance is one running server.
+type instance struct {
+	src     sources
+	version string
+	now     func() time.Time
+	log     *slog.Logger
+	level   *slog.LevelVar
+	certs   *certificates // nil without TLS
+	metrics *metrics
+	store   *sqlite.Store
+
+	config   atomic.Pointer[Config]          // replaced by a reload
+	service  atomic.Pointer[halberd.Service] // nil until every key is loaded
+	public   atomic.Pointer[routes]
+	stopping atomic.Bool
+
+	servers []*http.Server
+	serving sync.WaitGroup
+	failed  chan error // of a server that ended by itself
+}
+
+// serve runs an instance until ctx ends. What an operator reads at the start
+// goes to stdout, the log to stderr.
+func serve(ctx context.Context, src sources, version string, stdout, stderr io.Writer) error {
+	c, err := src.load()
+	if err != nil {
+		return misused(err)
+	}
+	harden()
+	in := &instance{src: src, version: version, now: time.Now, level: new(slog.LevelVar), failed: make(chan error, 4)}
+	in.config.Store(&c)
+	in.setLevel(c)
+	in.log = newLogger(stderr, c.LogFormat, in.level)
+	in.metrics = newMetrics(version, in.service.Load)
+	in.public.Store(in.routes(nil))
+	if c.TLSCert != "" {
+		in.certs = &certificates{}
+		if err := in.certs.load(c.TLSCert, c.TLSKey); err != nil {
+			return err
+		}
+	}
+	hup, stop := hangups() // before anything takes long: its default is to end the process
+	defer stop()
+	if in.store, err = sqlite.Open(ctx, c.Data, sqlite.Options{Log: in.log}); err != nil {
+		return err
+	}
+	err = in.run(ctx, hup, stdout)
+	return errors.Join(err, in.close())
+}
+
+// run listens, loads, and waits for the end.
+func (in *instance) run(ctx context.Context, hup <-chan os.Signal, stdout io.Writer) error {
+	c := in.current()
+	address, err := in.listen(ctx, c)
+	if err != nil {
+		return err
+	}
+	begin := in.now()
+	svc, err := halberd.New(ctx, in.store, halberd.Options{Logger: in.log})
+	if err != nil {
+		return err
+	}
+	made, err := svc.FirstStart(ctx, keepAdminKey(c.Data))
+	if err != nil {
+		return errors.Join(err, svc.Close())
+	}
+	in.public.Store(in.routes(svc))
+	in.service.Store(svc)
+	in.log.Info("ready", "version", in.version, "listen", address, "keys", svc.Stats().Keys, "loaded_in", in.now().Sub(begin))
+	in.greet(stdout, c, address, made)
+	for {
+		select {
+		case <-ctx.Done():
+			return in.stop()
+		case <-hup:
+			in.reload()
+		case err := <-in.failed:
+			return err
+		}
+	}
+}
+
+// listen opens every listener, and answers on them that the server is starting.
+// It returns the address of the public one.
+func (in *instance) listen(ctx context.Context, c Config) (address string, err error) {
+	var lc net.ListenConfig
+	public, err := lc.Listen(ctx, "tcp", c.Listen)
+	if err != nil {
+		return "", fmt.Errorf("listen: %w", err)
+	}
+	in.start(public, in.publicServer())
+	if c.exposed() {
+		in.log.Warn("NO TLS on an address that other machines reach: keys travel in the clear. "+
+			"Set tls_cert and tls_key, or listen on 127.0.0.1 behind a proxy that has them", "listen", c.Listen)
+	}
+
+	own := filepath.Join(c.Data, socketFile)
+	at, err := listenSocket(ctx, own)
+	if err != nil {
+		return "", err
+	}
+	in.start(at, in.privateServer(in.atHand()))
+	switch host, path, err := c.private(); {
+	case err != nil:
+		return "", err
+	case host != "":
+		l, err := lc.Listen(ctx, "tcp", host)
+		if err != nil {
+			return "", fmt.Errorf("private_listen: %w", err)
+		}
+		in.start(l, in.privateServer(in.inside()))
+	case filepath.Clean(path) != filepath.Clean(own):
+		l, err := listenSocket(ctx, path)
+		if err != nil {
+			return "", fmt.Errorf("private_listen: %w", err)
+		}
+		in.start(l, in.privateServer(in.inside()))
+	}
+	return public.Addr().String(), nil
+}
+
+// listenSocket makes a socket that only its owner may use. One that a killed
+// process left behind is replaced; one that answers is not.
+func listenSocket(ctx context.Context, path string) (net.Listener, error) {
+	const longest = 107 // bytes, what Linux takes
+	if len(path) > longest {
+		return nil, fmt.Errorf("the socket %s has a path of %d bytes, and the system takes %d: start in another folder, or name the data folder by a shorter path", path, len(path), longest)
+	}
+	if info, err := os.Lstat(path); err == nil {
+		if info.Mode().Type() != fs.ModeSocket {
+			return nil, fmt.Errorf("%s is in the way of the private listener, and is no socket: move it away", path)
+		}
+		if c, err := new(net.Dialer).DialContext(ctx, "unix", path); err == nil {
+			_ = c.Close()
+			return nil, fmt.Errorf("another process listens on %s", path)
+		}
+		if err := os.Remove(path); err != nil {
+			return nil, err
+		}
+	}
+	l, err := new(net.ListenConfig).Listen(ctx, "unix", path)
+	if err != nil {
+		return nil, err
+	}
+	if err := os.Chmod(path, 0o600); err != nil { // harden's umask let nobody else in meanwhile
+		return nil, errors.Join(err, l.Close())
+	}
+	return l, nil
+}
+
+func (in *instance) publicServer() *http.Server {
+	s := &http.Server{
+		Handler: http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+			in.public.Load().ServeHTTP(w, r)
+		}),
+		ReadHeaderTimeout: 5 * time.Second,
+		ReadTimeout:       10 * time.Second,
+		WriteTimeout:      30 * time.Second,
+		IdleTimeout:       60 * time.Second,
+		MaxHeaderBytes:    2 * maxHeader,
+		HTTP2:             &http.HTTP2Config{MaxConcurrentStreams: 250},
+		Protocols:         new(http.Protocols),
+	}
+	s.Protocols.SetHTTP1(true)
+	s.Protocols.SetHTTP2(true) // by ALPN, so with TLS only
+	if in.certs != nil {
+		s.TLSConfig = in.certs.config()
+	}
+	return s
+}
+
+func (in *instance) privateServer(h http.Handler) *http.Server {
+	return &http.Server{ // no WriteTimeout: profiles and backups take long
+		Handler:           h,
+		ReadHeaderTimeout: 5 * time.Second,
+		ReadTimeout:       10 * time.Second,
+		IdleTimeout:       60 * time.Second,
+		MaxHeaderBytes:    maxHeader,
+	}
+}
+
+// start serves on a listener until stop.
+func (in *instance) start(l net.Listener, s *http.Server) {
+	s.ErrorLog = slog.NewLogLogger(in.log.Handler(), slog.LevelDebug) // handshakes that failed and the like: any stranger can fill it
+	in.servers = append(in.servers, s)
+	in.serving.Go(func() {
+		var err error
+		if s.TLSConfig != nil {
+			err = s.Serve(tls.NewListener(l, s.TLSConfig))
+		} else {
+			err = s.Serve(l)
+		}
+		if !errors.Is(err, http.ErrServerClosed) {
+			in.failed <- fmt.Errorf("listening on %s: %w", l.Addr(), err)
+		}
+	})
+}
+
+// stop takes no new requests, and lets those under way finish, for a time.
+func (in *instance) stop() error {
+	in.stopping.Store(true)
+	in.log.Info("stopping")
+	ctx, cancel := context.WithTimeout(context.Background(), in.current().ShutdownTimeout)
+	defer cancel()
+	var late atomic.Int64
+	var all sync.WaitGroup
+	for _, s := range in.servers {
+		all.Go(func() {
+			if s.Shutdown(ctx) != nil {
+				late.Add(1)
+			}
+		})
+	}
+	all.Wait()
+	if late.Load() > 0 {
+		in.log.Warn("requests were still under way and are cut off", "shutdown_timeout", in.current().ShutdownTimeout)
+	}
+	return nil
+}
+
+// close lets go of everything, in every state of the start.
+func (in *instance) close() error {
+	for _, s := range in.servers {
+		_ = s.Close()
+	}
+	in.serving.Wait()
+	if svc := in.service.Load(); svc != nil {
+		return svc.Close() // counts are flushed; it closes the store
+	}
+	if err := in.store.Close(); !errors.Is(err, halberd.ErrClosed) {
+		return err
+	}
+	return nil
+}
+
+func (in *instance) current() Config { return *in.config.Load() }
+
+// reload reads the configuration and the certificate again. What is wrong with
+// the new ones is logged, and the former stay.
+func (in *instance) reload() {
+	former := in.current()
+	c, err := in.src.load()
+	if err != nil {
+		in.log.Error("the configuration was read again and is refused: the former one stays", "why", err)
+		return
+	}
+	if in.certs != nil && c.TLSCert != "" {
+		if err := in.certs.load(c.TLSCert, c.TLSKey); err != nil {
+			in.log.Error("the certificate was read again and is refused: the former one stays", "why", err)
+			c.TLSCert, c.TLSKey = former.TLSCert, former.TLSKey
+		}
+	}
+	// What takes effect now; all the rest waits for the next start.
+	next := former
+	next.LogLevel = c.LogLevel
+	next.ShutdownTimeout = c.ShutdownTimeout
+	if (former.TLSCert == "") == (c.TLSCert == "") {
+		next.TLSCert, next.TLSKey = c.TLSCert, c.TLSKey
+	}
+	in.config.Store(&next)
+	in.setLevel(next)
+	if c != next {
+		in.log.Warn("settings were changed that only a restart puts into effect")
+	}
+	in.log.Info("the configuration was read again")
+}
+
+func (in *instance) setLevel(c Config) {
+	if l, err := c.level(); err == nil {
+		in.level.Set(l)
+	}
+}
+
+func newLogger(w io.Writer, format string, level slog.Leveler) *slog.Logger {
+	o := &slog.HandlerOptions{Level: level}
+	if format == "json" {
+		return slog.New(slog.NewJSONHandler(w, o))
+	}
+	return slog.New(slog.NewTextHandler(w, o))
+}
+
+// greet says where the server listens and, while the admin key is in the
+// folder, how to use it: never the key.
+func (in *instance) greet(w io.Writer, c Config, address string, first bool) {
+	url := c.PublicURL
+	if _, port, err := net.SplitHostPort(address); err == nil {
+		if base, ok := strings.CutSuffix(url, ":0"); ok { // the system chose
+			url = base + ":" + port
+		}
+	}
+	fmt.Fprintf(w, "Halberd listens on %s\n", url)
+	key, err := filepath.Abs(filepath.Join(c.Data, adminKeyFile))
+	if err != nil || !there(key) {
+		return
+	}
+	if first {
+		fmt.Fprintf(w, "The first admin key is in %s: keep it somewhere safe, then delete the file\n", key)
+	} else {
+		fmt.Fprintf(w, "An admin key is still in %s: keep it somewhere safe, then delete the file\n", key)
+	}
+	fmt.Fprintf(w, "  %s\n", useKey(key, url))
+}
+
+// useKey is a shell command that lists the keys with the one in a file.
+func useKey(file, url string) string {
+	at := ""
+	if url != "http://127.0.0.1:8080" { // hb's own default
+		at = "HB_URL=" + quote(url) + " "
+	}
+	return fmt.Sprintf("%sHB_API_KEY=$(cat %s) %s api-keys list", at, quote(file), self())
+}
