@@ -133,8 +133,8 @@ func (s *Service) audit(tx Tx, by Actor, act Action, org OrganizationID, project
 // action and minute, however many there were.
 type denials struct {
 	mu      sync.Mutex
-	pending map[denialKey]*AuditEvent
-	lost    int64 // attempts of actors beyond maxDenials in one flush
+	pending map[denialKey]*denial
+	lost    int64 // attempts of actors beyond maxDenials in one minute
 }
 
 type denialKey struct {
@@ -143,71 +143,89 @@ type denialKey struct {
 	minute int64
 }
 
+type denial struct {
+	event   AuditEvent // as it was written, or will be
+	written bool
+	more    int64 // attempts not in the store yet
+}
+
 const maxDenials = 10_000
 
 // deny counts a refused attempt and returns why it was refused.
 func (s *Service) deny(by Actor, act Action, why error) error {
-	at := s.now().Truncate(time.Minute)
 	d := &s.denials
 	d.mu.Lock()
 	defer d.mu.Unlock()
-	k := denialKey{by.Ref(), act, at.Unix()}
-	e := d.pending[k]
-	if e == nil {
+	k := denialKey{by.Ref(), act, s.now().Truncate(time.Minute).Unix()}
+	n := d.pending[k]
+	if n == nil {
 		if len(d.pending) >= maxDenials {
 			d.lost++
 			return why
 		}
-		e = &AuditEvent{
+		n = &denial{event: AuditEvent{
 			ID: NewAuditID(), At: s.stamp(), Organization: by.organization, Project: by.project,
 			ActorKind: by.kind, Actor: by.Ref(), Action: act, Outcome: OutcomeDenied, RequestID: by.request.ID,
-		}
+		}}
 		if by.request.ClientIP.IsValid() {
-			e.ClientIP = by.request.ClientIP.String()
+			n.event.ClientIP = by.request.ClientIP.String()
 		}
 		if d.pending == nil {
-			d.pending = make(map[denialKey]*AuditEvent)
+			d.pending = make(map[denialKey]*denial)
 		}
-		d.pending[k] = e
+		d.pending[k] = n
 	}
-	e.Count++
+	n.more++
 	return why
 }
 
 // flushDenials writes what was counted. On failure it stays for the next time.
+// The lock is held throughout: whoever is denied meanwhile waits for one
+// bounded transaction.
 func (s *Service) flushDenials(ctx context.Context) error {
 	d := &s.denials
 	d.mu.Lock()
-	pending, lost := d.pending, d.lost
-	d.pending, d.lost = nil, 0
-	d.mu.Unlock()
-	if len(pending) == 0 {
-		return nil
+	defer d.mu.Unlock()
+	var due []*denial
+	for _, n := range d.pending {
+		if n.more > 0 {
+			due = append(due, n)
+		}
 	}
-	err := s.store.Update(ctx, func(tx Tx) error {
-		for _, e := range pending {
-			if err := tx.AppendAudit(e.record()); err != nil {
-				return err
+	if len(due) > 0 {
+		err := s.store.Update(ctx, func(tx Tx) error {
+			for _, n := range due {
+				if err := n.write(tx); err != nil {
+					return err
+				}
 			}
-		}
-		return nil
-	})
-	if lost > 0 {
-		s.log.Error("too many different actors were denied at once: some attempts are not in the audit log", "attempts", lost)
-	}
-	if err != nil {
-		d.mu.Lock()
-		defer d.mu.Unlock()
-		if d.pending == nil {
-			d.pending = make(map[denialKey]*AuditEvent)
-		}
-		for k, e := range pending {
-			if newer := d.pending[k]; newer != nil {
-				newer.Count += e.Count
-			} else if len(d.pending) < maxDenials {
-				d.pending[k] = e
-			}
+			return nil
+		})
+		if err != nil {
+			return err
 		}
 	}
-	return err
+	for _, n := range due {
+		n.written, n.more = true, 0
+	}
+	minute := s.now().Truncate(time.Minute).Unix()
+	for k := range d.pending {
+		if k.minute < minute {
+			delete(d.pending, k)
+		}
+	}
+	if d.lost > 0 {
+		s.log.Error("too many different actors were denied at once: some attempts are not in the audit log", "attempts", d.lost)
+		d.lost = 0
+	}
+	return nil
+}
+
+func (n *denial) write(tx Tx) error {
+	if n.written {
+		return tx.CountDenied(n.event.ID, n.more)
+	}
+	r := n.event.record()
+	r.Count = n.more
+	return tx.AppendAudit(r)
 }

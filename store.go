@@ -102,6 +102,10 @@ type Tx interface {
 	RecordIdempotency(r IdempotencyRecord, now int64) error
 
 	AppendAudit(AuditRecord) error
+	// CountDenied adds to the count of a record of a denied attempt;
+	// ErrNotFound when there is no such record. Nothing else about an audit
+	// record ever changes.
+	CountDenied(id AuditID, more int64) error
 }
 
 // KeyRecord is a key as engines keep it. Times are Unix seconds, 0 for none.

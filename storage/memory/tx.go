@@ -145,3 +145,13 @@ func (t *tx) AppendAudit(a halberd.AuditRecord) error {
 	t.audit = append(t.audit, a)
 	return nil
 }
+
+func (t *tx) CountDenied(id halberd.AuditID, more int64) error {
+	at, found := t.audited[id]
+	if !found || t.audit[at].Outcome != string(halberd.OutcomeDenied) {
+		return halberd.ErrNotFound
+	}
+	t.undo = append(t.undo, func() { t.audit[at].Count -= more })
+	t.audit[at].Count += more
+	return nil
+}

@@ -158,3 +158,11 @@ func (t *tx) AppendAudit(a halberd.AuditRecord) error {
 		a.ID[:], a.At, blob(a.Organization), blob(a.Project), a.ActorKind, a.Actor, a.Action,
 		a.TargetKind, a.Target, a.Outcome, a.Count, a.Changes, a.RequestID, a.ClientIP)
 }
+
+func (t *tx) CountDenied(id halberd.AuditID, more int64) error {
+	n, err := t.exec("UPDATE audit SET count = count + ? WHERE id = ? AND outcome = 'denied'", more, id[:])
+	if err == nil && n != 1 {
+		err = halberd.ErrNotFound
+	}
+	return err
+}

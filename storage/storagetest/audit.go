@@ -92,6 +92,20 @@ var auditCases = []contract{
 		s.wantAudit(f(func(f *halberd.AuditFilter) { f.To = 103 }), 1, 2)
 		s.wantAudit(f(func(f *halberd.AuditFilter) { f.From, f.To, f.Organization = 102, 105, organizationID(1) }), 3, 4)
 	}},
+	{"denied attempts are counted in their record, and nothing else is", func(s *subject) {
+		denied := event(6, func(a *halberd.AuditRecord) { a.Outcome = "denied" })
+		s.record(event(1), denied)
+		s.update(func(tx halberd.Tx) error { return tx.CountDenied(denied.ID, 4) })
+		s.refused(halberd.ErrNotFound, func(tx halberd.Tx) error { return tx.CountDenied(event(1).ID, 4) })
+		s.refused(halberd.ErrNotFound, func(tx halberd.Tx) error { return tx.CountDenied(event(2).ID, 4) })
+		s.view(func(r halberd.Reader) error {
+			list, err := r.Audit(halberd.AuditFilter{Ascending: true, Limit: 10})
+			if err == nil && (list[0].Count != event(1).Count || list[1].Count != denied.Count+4) {
+				s.Errorf("counts %d and %d", list[0].Count, list[1].Count)
+			}
+			return err
+		})
+	}},
 	{"events of one transaction keep their order", func(s *subject) {
 		s.record(event(3), event(1), event(2))
 		s.wantAudit(halberd.AuditFilter{Ascending: true}, 3, 1, 2)

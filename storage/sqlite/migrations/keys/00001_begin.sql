@@ -151,7 +151,18 @@ CREATE INDEX audit_of_actor ON audit (actor);
 CREATE INDEX audit_of_target ON audit (target);
 
 -- +goose StatementBegin
-CREATE TRIGGER audit_stays_as_written BEFORE UPDATE ON audit
+CREATE TRIGGER audit_stays_as_written BEFORE UPDATE OF seq, id, at, organization,
+    project, actor_kind, actor, action, target_kind, target, outcome, changes,
+    request_id, client_ip ON audit
+BEGIN
+    SELECT RAISE(ABORT, 'the audit log is not edited');
+END;
+-- +goose StatementEnd
+
+-- Denied attempts are counted in the record of their minute.
+-- +goose StatementBegin
+CREATE TRIGGER audit_only_counts_denials BEFORE UPDATE OF count ON audit
+WHEN OLD.outcome <> 'denied' OR NEW.count <= OLD.count
 BEGIN
     SELECT RAISE(ABORT, 'the audit log is not edited');
 END;
