@@ -39,7 +39,7 @@ func (a Audit) List(ctx context.Context, q AuditQuery) (Page[wire.AuditEvent], e
 	put(v, "to", q.To)
 	put(v, "after", q.After)
 	if q.Ascending {
-		v.Set("order", "asc")
+		v.Set("sort", "at")
 	}
 	return page[wire.AuditEvent](ctx, a.conn, "audit-events", v)
 }

@@ -1,0 +1,189 @@
+package cli
+
+import (
+	"cmp"
+	"fmt"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/spf13/pflag"
+
+	"github.com/halberdhq/halberd/dialect/enveloped/wire"
+)
+
+const day = 24 * time.Hour
+
+// commas parts the values of a repeatable flag that also takes a comma list.
+func commas(values []string) []string {
+	out := []string{}
+	for _, v := range values {
+		for s := range strings.SplitSeq(v, ",") {
+			if s = strings.TrimSpace(s); s != "" {
+				out = append(out, s)
+			}
+		}
+	}
+	return out
+}
+
+// span reads a length of time: 12h, 90m, 30d, 2w.
+func span(s string) (time.Duration, error) {
+	if n, unit := strings.TrimRight(s, "dw"), s[min(len(s), len(strings.TrimRight(s, "dw"))):]; unit == "d" || unit == "w" {
+		days, err := strconv.ParseInt(n, 10, 32)
+		if err != nil || days < 0 || days > 100_000 {
+			return 0, fmt.Errorf("%q is no length of time such as 30d or 12h", s)
+		}
+		if unit == "w" {
+			days *= 7
+		}
+		return time.Duration(days) * day, nil
+	}
+	d, err := time.ParseDuration(s)
+	if err != nil || d < 0 {
+		return 0, fmt.Errorf("%q is no length of time such as 30d or 12h", s)
+	}
+	return d, nil
+}
+
+// expiry is what --expires-in and --expires-at ask for. At most one of the
+// fields is set; none means that neither flag was given.
+type expiry struct {
+	at   wire.Field[string]
+	days wire.Field[int64]
+}
+
+// expiry reads the two flags. Whole days are counted by the server's clock,
+// shorter times by this machine's.
+func (a *app) expiry(in, at string, inSet, atSet bool) (e expiry, err error) {
+	switch {
+	case inSet && atSet:
+		return e, usage("--expires-in and --expires-at say the same thing; give one")
+	case atSet && (at == "never" || at == "none"):
+		e.at = wire.Null[string]()
+	case atSet:
+		e.at = wire.Some(at)
+	case inSet && in == "never":
+		e.at = wire.Null[string]()
+	case inSet:
+		if n, err := strconv.ParseInt(in, 10, 64); err == nil {
+			e.days = wire.Some(n)
+			return e, nil
+		}
+		d, err := span(in)
+		if err != nil || d < time.Second {
+			return e, usage("--expires-in must be a number of days or a length of time such as 30d or 12h")
+		}
+		if d%(day) == 0 {
+			e.days = wire.Some(int64(d / day))
+		} else {
+			e.at = wire.Some(a.now().Add(d).UTC().Format(time.RFC3339))
+		}
+	}
+	return e, nil
+}
+
+// ago reads a point in the past: an instant or a date, which the server reads,
+// or a length of time, counted back from now.
+func (a *app) ago(s string) string {
+	if d, err := span(s); err == nil && s != "" {
+		return a.now().Add(-d).UTC().Format(time.RFC3339)
+	}
+	return s
+}
+
+// ahead is ago for a point in the future.
+func (a *app) ahead(s string) string {
+	if d, err := span(s); err == nil && s != "" {
+		return a.now().Add(d).UTC().Format(time.RFC3339)
+	}
+	return s
+}
+
+// rateLimits reads [name=]limit/window[/burst], such as 100/1m.
+func rateLimits(values []string) ([]wire.RateLimit, error) {
+	out := []wire.RateLimit{}
+	for _, v := range commas(values) {
+		name, rest, named := strings.Cut(v, "=")
+		if !named {
+			name, rest = "", v
+		}
+		parts := strings.Split(rest, "/")
+		if len(parts) != 2 && len(parts) != 3 {
+			return nil, usage("--rate-limit must be like 100/1m or uploads=100/1m")
+		}
+		l := wire.RateLimit{Name: name}
+		var err error
+		if l.Limit, err = strconv.ParseInt(parts[0], 10, 64); err != nil || l.Limit < 1 {
+			return nil, usage("--rate-limit must begin with a number: 100/1m is 100 a minute")
+		}
+		if !strings.ContainsAny(parts[1], "0123456789") {
+			parts[1] = "1" + parts[1] // 100/m
+		}
+		window, err := span(parts[1])
+		if err != nil || window < time.Second || window%time.Second != 0 {
+			return nil, usage("--rate-limit must name a window of whole seconds: 100/1m is 100 a minute")
+		}
+		l.WindowSeconds = int64(window / time.Second)
+		if len(parts) == 3 {
+			if l.Burst, err = strconv.ParseInt(parts[2], 10, 64); err != nil || l.Burst < 1 {
+				return nil, usage("--rate-limit must end with a burst that is a number: 100/1m/200")
+			}
+		}
+		out = append(out, l)
+	}
+	return out, nil
+}
+
+// formatLimit is a limit as rateLimits reads it.
+func formatLimit(l wire.RateLimit) string {
+	window := fmt.Sprintf("%ds", l.WindowSeconds)
+	for _, u := range []struct {
+		n    int64
+		unit string
+	}{{86400, "d"}, {3600, "h"}, {60, "m"}} {
+		if l.WindowSeconds%u.n == 0 && l.WindowSeconds > 0 {
+			window = fmt.Sprintf("%d%s", l.WindowSeconds/u.n, u.unit)
+			break
+		}
+	}
+	s := fmt.Sprintf("%s=%d/%s", cmp.Or(l.Name, "default"), l.Limit, window)
+	if l.Burst != 0 && l.Burst != l.Limit {
+		s += fmt.Sprintf("/%d", l.Burst)
+	}
+	return s
+}
+
+// pairs reads k=v.
+func pairs(flag string, values []string) (map[string]string, error) {
+	out := map[string]string{}
+	for _, v := range values {
+		k, val, ok := strings.Cut(v, "=")
+		if !ok || k == "" {
+			return nil, usage("%s must be like name=value", flag)
+		}
+		out[k] = val
+	}
+	return out, nil
+}
+
+// switches reads --active and --inactive.
+func switches(active, inactive bool) (f wire.Field[bool], err error) {
+	switch {
+	case active && inactive:
+		return f, usage("--active and --inactive contradict each other; give one")
+	case active || inactive:
+		f = wire.Some(active)
+	}
+	return f, nil
+}
+
+// changed is the flags that were given.
+func changed(f *pflag.FlagSet) (names []string) {
+	f.VisitAll(func(flag *pflag.Flag) {
+		if flag.Changed {
+			names = append(names, flag.Name)
+		}
+	})
+	return names
+}

@@ -1,0 +1,27 @@
+package cli
+
+import "github.com/spf13/cobra"
+
+func (a *app) whoami() *cobra.Command {
+	return &cobra.Command{
+		Use: "whoami", GroupID: groupAccess, Args: words(),
+		Short:   "Show the key in use, and the server",
+		Example: `  hb whoami`,
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			s, err := a.source()
+			if err != nil {
+				return err
+			}
+			api, err := a.dial(s)
+			if err != nil {
+				return err
+			}
+			k, err := api.WhoAmI(cmd.Context())
+			if err != nil {
+				return err
+			}
+			a.tell("The key of %s, at %s:\n", s.from, s.at)
+			return a.showKey(&k)
+		},
+	}
+}
