@@ -54,6 +54,7 @@ var rooms = []room{
 	// Tests: rooms that no room above may import.
 	{path: "internal/layers"},
 	{path: "internal/fixture", may: ". storage/memory"},
+	{path: "dialect"}, // the dialects together, over HTTP
 	{path: "docs", planned: true}, // the documents' examples, run
 }
 
