@@ -62,7 +62,7 @@ func describe() instanceDescs {
 		keys:     prometheus.NewDesc("halberd_keys", "Secrets in the index; a key in rotation counts twice.", nil, nil),
 		revision: prometheus.NewDesc("halberd_revision", "Number of the last change applied.", nil, nil),
 		damaged:  prometheus.NewDesc("halberd_damaged_rows", "Rows that are refused because their MAC is wrong; see hb doctor.", nil, nil),
-		checks:   prometheus.NewDesc("halberd_checks_total", "Checks answered, by the code of the verdict.", []string{"code"}, nil),
+		checks:   prometheus.NewDesc("halberd_checks_total", "Checks answered, by the code of the verdict; those of the callers' own keys count as well.", []string{"code"}, nil),
 	}
 }
 

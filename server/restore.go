@@ -9,6 +9,7 @@ import (
 	"log/slog"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"time"
 
@@ -138,6 +139,7 @@ func (r *restoring) try(ctx context.Context, trial string) (st halberd.Stats, er
 	if err != nil {
 		return st, err
 	}
+	findings = slices.DeleteFunc(findings, aboutJournal) // the start says it, and passes over such lines
 	if len(findings) > 0 {
 		return st, errors.New(strings.Join(findings, "; "))
 	}

@@ -2,7 +2,6 @@ package server
 
 import (
 	"context"
-	"crypto/tls"
 	"errors"
 	"fmt"
 	"io"
@@ -209,7 +208,7 @@ func (in *instance) start(l net.Listener, s *http.Server) {
 	in.serving.Go(func() {
 		var err error
 		if s.TLSConfig != nil {
-			err = s.Serve(tls.NewListener(l, s.TLSConfig))
+			err = s.ServeTLS(l, "", "") // certificates come from TLSConfig
 		} else {
 			err = s.Serve(l)
 		}
