@@ -21,9 +21,10 @@ import (
 )
 
 // ID is the name of a request: the caller's own X-Request-Id where it is short
-// and plain, else a new one.
+// and plain, else a new one. A key that was put there by mistake is not taken:
+// the id goes into the log and the audit record.
 func ID(h http.Header) string {
-	if given := h.Values("X-Request-Id"); len(given) == 1 && plainID(given[0]) {
+	if given := h.Values("X-Request-Id"); len(given) == 1 && plainID(given[0]) && !halberd.NewSecret(given[0]).WellFormed() {
 		return given[0]
 	}
 	return halberd.NewRequestID().String()
