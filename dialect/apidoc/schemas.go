@@ -3,7 +3,6 @@ package apidoc
 import (
 	"reflect"
 	"strings"
-	"time"
 
 	"github.com/danielgtaylor/huma/v2"
 
@@ -68,19 +67,23 @@ func (s *schemas) teach(t reflect.Type) {
 	}
 }
 
-// nullObjects lets a pointer to a struct be null.
+// nullObjects lets a pointer to a struct be null, and says of what may be
+// anything that it may be null too, which some readers doubt of an empty schema.
 func (s *schemas) nullObjects() {
 	for name, schema := range s.Map() {
 		t := s.TypeFromRef("#/components/schemas/" + name)
 		for f := range t.Fields() {
 			prop, _, _ := strings.Cut(f.Tag.Get("json"), ",")
 			p := schema.Properties[prop]
-			if f.Type.Kind() != reflect.Pointer || f.Type.Elem().Kind() != reflect.Struct || f.Type.Elem() == reflect.TypeFor[time.Time]() || p == nil || p.Ref == "" {
-				continue
-			}
-			schema.Properties[prop] = &huma.Schema{
-				Description: p.Description,
-				AnyOf:       []*huma.Schema{{Ref: p.Ref}, {Type: "null"}},
+			switch {
+			case p == nil || p.AnyOf != nil:
+			case f.Type.Kind() == reflect.Interface:
+				p.AnyOf = []*huma.Schema{{}, {Type: "null"}}
+			case f.Type.Kind() == reflect.Pointer && p.Ref != "":
+				schema.Properties[prop] = &huma.Schema{
+					Description: p.Description,
+					AnyOf:       []*huma.Schema{{Ref: p.Ref}, {Type: "null"}},
+				}
 			}
 		}
 	}
