@@ -20,15 +20,15 @@ type keyFlags struct {
 
 func (k *keyFlags) on(f *pflag.FlagSet) {
 	f.StringVar(&k.name, "name", "", "what people call the key (up to 255 characters)")
-	f.StringArrayVar(&k.scopes, "scopes", nil, "admin, write, read, verify or words of your own: a comma list")
-	f.StringArrayVar(&k.resources, "resources", nil, "what it is good for, such as engagement/42,engagement/7")
+	f.Var(several(&k.scopes, "list"), "scopes", "admin, write, read, verify or words of your own")
+	f.Var(several(&k.resources, "list"), "resources", "what it is good for, such as engagement/42,engagement/7")
 	f.StringVar(&k.expiresIn, "expires-in", "", "how long it lives: 90 or 90d (days), 12h")
 	f.StringVar(&k.expiresAt, "expires-at", "", "when it ends: an instant, a date (its end, UTC) or never")
 	f.StringVar(&k.notBefore, "not-before", "", "when it begins to work: an instant")
 	f.StringVar(&k.externalID, "external-id", "", "your own customer's id")
-	f.StringArrayVar(&k.metadata, "metadata", nil, "a note, name=value (repeatable)")
-	f.StringArrayVar(&k.ipAllow, "ip-allow", nil, "addresses or networks it may be used from: a comma list")
-	f.StringArrayVar(&k.rateLimit, "rate-limit", nil, "such as 100/1m or uploads=10/1h; a third part is the burst")
+	f.Var(several(&k.metadata, "name=value"), "metadata", "a note, name=value")
+	f.Var(several(&k.ipAllow, "list"), "ip-allow", "addresses or networks it may be used from")
+	f.Var(several(&k.rateLimit, "limit"), "rate-limit", "such as 100/1m or uploads=10/1h; a third part is the burst")
 }
 
 // keyValues is keyFlags after reading. Fields that were not given are absent.

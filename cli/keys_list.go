@@ -21,7 +21,7 @@ func (a *app) keysList() *cobra.Command {
   hb api-keys list --unused-since 90d -o json`,
 	}
 	f := c.Flags()
-	f.StringArrayVar(&states, "state", nil, "active, inactive, expired, revoked: a comma list")
+	f.Var(several(&states, "list"), "state", "active, inactive, expired, revoked")
 	f.StringVar(&q.Scope, "scope", "", "only keys with this scope")
 	f.StringVar(&q.Search, "search", "", "text in the name, prefix, id or external id")
 	f.StringVar(&q.ExternalID, "external-id", "", "only keys of this customer of yours")

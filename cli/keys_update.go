@@ -23,7 +23,7 @@ func (a *app) keysUpdate() *cobra.Command {
 	k.on(f)
 	f.BoolVar(&active, "active", false, "make it work (again)")
 	f.BoolVar(&inactive, "inactive", false, "stop it from working, for now")
-	f.StringArrayVar(&forget, "remove-metadata", nil, "the name of a note to remove (repeatable)")
+	f.Var(several(&forget, "name"), "remove-metadata", "the name of a note to remove")
 	f.Lookup("ip-allow").Usage += "; none lifts it"
 	f.Lookup("rate-limit").Usage += "; default takes the project's"
 	c.RunE = func(cmd *cobra.Command, args []string) error {

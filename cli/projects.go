@@ -21,10 +21,10 @@ func (p *projectFlags) on(f *pflag.FlagSet) {
 	f.StringVar(&p.name, "name", "", "what people call the project (up to 255 characters)")
 	f.StringVar(&p.prefix, "key-prefix", "", "what its keys begin with, such as hb_live")
 	f.Int64Var(&p.ceiling, "key-ceiling", 0, "how many keys it may have (operators)")
-	f.StringArrayVar(&p.defaultScopes, "default-scopes", nil, "what a key gets when nobody says: a comma list")
+	f.Var(several(&p.defaultScopes, "list"), "default-scopes", "what a key gets when nobody says")
 	f.StringVar(&p.defaultExpires, "default-expires-in", "", "how long a key lives when nobody says: days, or never")
 	f.StringVar(&p.maxExpires, "max-expires-in", "", "how long a key may live at most: days, or never for no bound")
-	f.StringArrayVar(&p.rateLimit, "rate-limit", nil, "for keys without their own, such as 100/1m; none lifts it")
+	f.Var(several(&p.rateLimit, "limit"), "rate-limit", "for keys without their own, such as 100/1m; none lifts it")
 }
 
 // projectValues is projectFlags after reading.

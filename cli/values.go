@@ -14,6 +14,22 @@ import (
 
 const day = 24 * time.Hour
 
+// several is a flag that may be given more than once. kind is what help calls
+// its value.
+func several(to *[]string, kind string) pflag.Value { return &repeated{to, kind} }
+
+type repeated struct {
+	to   *[]string
+	kind string
+}
+
+func (r *repeated) String() string { return "" }
+func (r *repeated) Type() string   { return r.kind }
+func (r *repeated) Set(s string) error {
+	*r.to = append(*r.to, s)
+	return nil
+}
+
 // commas parts the values of a repeatable flag that also takes a comma list.
 func commas(values []string) []string {
 	out := []string{}

@@ -23,12 +23,12 @@ func (a *app) verify() *cobra.Command {
   HB_VERIFY_KEY=$presented hb verify -q && echo good`,
 	}
 	f := c.Flags()
-	f.StringArrayVar(&scopes, "scopes", nil, "what it must hold: a comma list")
+	f.Var(several(&scopes, "list"), "scopes", "what it must hold")
 	f.StringVar(&in.Resource, "resource", "", "what it must be good for, such as engagement/42")
 	f.StringVar(&in.ClientIP, "client-ip", "", "where its holder calls from")
 	f.Int64Var(&in.Cost, "cost", 0, "how much to take from its limits (default 1)")
 	f.BoolVar(&in.FiltersResources, "filters-resources", false, "the caller filters by the verdict's resources itself")
-	f.StringArrayVar(&include, "include", nil, "label, metadata: a comma list")
+	f.Var(several(&include, "list"), "include", "label, metadata")
 	c.RunE = func(cmd *cobra.Command, _ []string) error {
 		if f.Changed("cost") && in.Cost < 1 {
 			return usage("--cost must be 1 or more")

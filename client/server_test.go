@@ -1,0 +1,169 @@
+package client_test
+
+import (
+	"errors"
+	"io"
+	"log/slog"
+	"net/http"
+	"net/http/httptest"
+	"testing"
+	"time"
+
+	"github.com/halberdhq/halberd"
+	"github.com/halberdhq/halberd/client"
+	"github.com/halberdhq/halberd/dialect/enveloped"
+	"github.com/halberdhq/halberd/dialect/enveloped/wire"
+	"github.com/halberdhq/halberd/internal/fixture"
+)
+
+// leaky loses the next answers that it carries: the server has done the work.
+type leaky struct{ lose int }
+
+func (l *leaky) RoundTrip(r *http.Request) (*http.Response, error) {
+	resp, err := http.DefaultTransport.RoundTrip(r)
+	if err == nil && l.lose > 0 {
+		l.lose--
+		resp.Body.Close()
+		return nil, io.ErrUnexpectedEOF
+	}
+	return resp, err
+}
+
+// real is a client of a real server, holding the first admin key.
+func real(t *testing.T) (*client.Client, *fixture.World, *leaky) {
+	t.Helper()
+	w := fixture.New(t)
+	server := httptest.NewServer(enveloped.Handler(w.Service, slog.New(slog.DiscardHandler)))
+	t.Cleanup(server.Close)
+	way := &leaky{}
+	c, err := client.New(server.URL, w.Root.Reveal(), client.Transport(way))
+	if err != nil {
+		t.Fatal(err)
+	}
+	return c, w, way
+}
+
+func TestALostAnswerMakesNoSecondKey(t *testing.T) {
+	for name, lost := range map[string]int{"no answer lost": 0, "one lost": 1, "two lost": 2} {
+		c, w, way := real(t)
+		way.lose = lost
+		k, err := c.Keys.Create(t.Context(), wire.CreateKey{Label: wire.Some("CI Key")})
+		if err != nil {
+			t.Fatalf("%s: %v", name, err)
+		}
+		page, err := c.Keys.List(t.Context(), client.KeyQuery{Search: "CI Key"})
+		if err != nil || len(page.Items) != 1 || page.Items[0].KeyID != k.KeyID {
+			t.Errorf("%s: %d keys, %v", name, len(page.Items), err)
+		}
+		if got := w.Code(halberd.NewSecret(k.Secret)); got != halberd.Valid {
+			t.Errorf("%s: the returned secret is %s", name, got)
+		}
+	}
+}
+
+func TestALostRotationReturnsASecretThatWorks(t *testing.T) {
+	c, w, way := real(t)
+	k, err := c.Keys.Create(t.Context(), wire.CreateKey{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	way.lose = 1
+	done, err := c.Keys.Rotate(t.Context(), k.KeyID, 0)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if got := w.Code(halberd.NewSecret(done.Value.Secret)); got != halberd.Valid {
+		t.Errorf("the returned secret is %s", got)
+	}
+	if got := w.Code(halberd.NewSecret(k.Secret)); got == halberd.Valid {
+		t.Error("the old secret still works")
+	}
+}
+
+func TestEveryCallOfTheServerHasAMethod(t *testing.T) {
+	c, _, _ := real(t)
+	ctx := t.Context()
+	must := func(what string, err error) {
+		t.Helper()
+		if err != nil {
+			t.Errorf("%s: %v", what, err)
+		}
+	}
+	me, err := c.WhoAmI(ctx)
+	must("whoami", err)
+	if !me.Operator {
+		t.Error("the first key is an operator's")
+	}
+	o, err := c.Organizations.Create(ctx, wire.CreateOrganization{Name: "Acme"})
+	must("create organization", err)
+	_, err = c.Organizations.Get(ctx, o.OrganizationID)
+	must("get organization", err)
+	_, err = c.Organizations.Update(ctx, o.OrganizationID, wire.UpdateOrganization{Name: wire.Some("Acme Ltd")})
+	must("update organization", err)
+	n := 0
+	for _, err := range c.Organizations.All(ctx, client.PageOf{Limit: 1}) {
+		must("list organizations", err)
+		n++
+	}
+	if n != 2 {
+		t.Errorf("%d organizations", n)
+	}
+
+	p, err := c.Projects.Create(ctx, wire.CreateProject{Name: "Staging"})
+	must("create project", err)
+	_, err = c.Projects.Get(ctx, p.ProjectID)
+	must("get project", err)
+	p, err = c.Projects.Update(ctx, p.ProjectID, wire.UpdateProject{KeyPrefix: wire.Some("acme")})
+	must("update project", err)
+	n = 0
+	for _, err := range c.Projects.All(ctx, client.ProjectQuery{PageOf: client.PageOf{Limit: 1}}) {
+		must("list projects", err)
+		n++
+	}
+	if n != 2 {
+		t.Errorf("%d projects", n)
+	}
+
+	k, err := c.Keys.Create(ctx, wire.CreateKey{ProjectID: wire.Some(p.ProjectID)})
+	must("create", err)
+	v, err := c.Verify(ctx, wire.Verify{Key: k.Secret, Scopes: []string{"read"}})
+	must("verify", err)
+	if !v.Valid {
+		t.Error(v.Code)
+	}
+	r, err := c.Keys.Rotate(ctx, k.KeyID, time.Hour)
+	must("rotate", err)
+	if !r.Confirmed() || r.Propagation == nil {
+		t.Error("the rotation is not confirmed")
+	}
+	_, err = c.Keys.EndOverlap(ctx, k.KeyID)
+	must("end overlap", err)
+	u, err := c.Keys.Update(ctx, k.KeyID, wire.UpdateKey{Label: wire.Some("x")})
+	must("update", err)
+	_, err = c.Keys.Update(ctx, k.KeyID, wire.UpdateKey{Label: wire.Some("y")}, client.IfVersion(u.Value.Version-1))
+	var e *client.Error
+	if !errors.As(err, &e) || e.Code != "CONFLICT" {
+		t.Errorf("a stale version: %v", err)
+	}
+	d, err := c.Keys.Revoke(ctx, k.KeyID, "over")
+	must("revoke", err)
+	if got, err := c.Keys.Get(ctx, k.KeyID); err != nil || got.State != "revoked" || !d.Confirmed() {
+		t.Errorf("%v %v", got.State, err)
+	}
+	_, err = c.Projects.Delete(ctx, p.ProjectID)
+	must("delete project", err)
+
+	first, err := c.Audit.List(ctx, client.AuditQuery{Ascending: true, PageOf: client.PageOf{Limit: 1}})
+	must("audit", err)
+	rest := 0
+	for ev, err := range c.Audit.All(ctx, client.AuditQuery{Ascending: true, After: first.Items[0].AuditID, PageOf: client.PageOf{Limit: 2}}) {
+		must("audit", err)
+		if ev.AuditID == first.Items[0].AuditID {
+			t.Error("the event it should come after is there again")
+		}
+		rest++
+	}
+	if rest < 8 {
+		t.Errorf("%d events", rest)
+	}
+}
