@@ -19,8 +19,8 @@ help: ## this list
 build: ## bin/hb, one static binary
 	go build -trimpath -ldflags '$(LDFLAGS)' -o bin/hb ./cmd/hb
 
-run: build ## a server with sample keys; prints the console's address
-	bin/hb demo
+run: build ## a server on ./halberd-data
+	bin/hb serve
 
 test: packages ## the whole gate: format, vet, lint, tests, race detector
 	$(STEP) format sh -c '! gofmt -l . | grep .' # lists what gofmt would change

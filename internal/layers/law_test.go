@@ -55,7 +55,7 @@ var rooms = []room{
 	{path: "internal/layers"},
 	{path: "internal/fixture", may: ". storage/memory"},
 	{path: "dialect"}, // the dialects together, over HTTP
-	{path: "docs", planned: true}, // the documents' examples, run
+	{path: "docs"}, // the documents' examples, run
 }
 
 const everythingButCLI = `
