@@ -5,6 +5,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -92,7 +93,7 @@ func TestABackupUnderLoadHoldsEverythingAcknowledgedBefore(t *testing.T) {
 	count := func() []made {
 		mu.Lock()
 		defer mu.Unlock()
-		return done[:len(done):len(done)]
+		return slices.Clip(done)
 	}
 	eventually(t, "50 keys", func() bool { return len(count()) >= 50 })
 	before := count()

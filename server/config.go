@@ -92,7 +92,7 @@ type sources struct {
 }
 
 // load reads the sources and fills the defaults in. Whatever it does not know
-// is an error that names it: a misspelt setting must not silently be a default.
+// is an error that names it: a misspelled setting must not silently be a default.
 func (s sources) load() (Config, error) {
 	var c Config
 	known := c.settings()

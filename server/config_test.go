@@ -131,6 +131,26 @@ func TestTheFileMayBeNamedByAVariable(t *testing.T) {
 	}
 }
 
+func TestEverySettingIsInTheReference(t *testing.T) {
+	text, err := os.ReadFile("../docs/reference/configuration.md")
+	if err != nil {
+		t.Fatal(err)
+	}
+	var c Config
+	for _, s := range c.settings() {
+		if !strings.Contains(string(text), "`"+s.name+"`") {
+			t.Errorf("%s is not there", s.name)
+		}
+	}
+	var printed bytes.Buffer
+	if err := c.write(&printed); err != nil {
+		t.Fatal(err)
+	}
+	if got := strings.Count(printed.String(), "\n"); got != len(c.settings()) {
+		t.Errorf("%d fields in the file, %d settings: a flag or a variable is missing", got, len(c.settings()))
+	}
+}
+
 func TestOnlyAnAddressOthersReachWithoutTLSIsExposed(t *testing.T) {
 	for listen, want := range map[string]bool{
 		"127.0.0.1:1": false, "[::1]:1": false, "localhost:1": false, "127.8.0.1:1": false,

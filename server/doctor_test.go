@@ -119,7 +119,7 @@ func TestTheDoctorSeesFilesThatOthersMayUse(t *testing.T) {
 	}
 	t.Run("the folder", func(t *testing.T) {
 		ill(t, func(t *testing.T, dir string) {
-			if err := os.Chmod(dir, 0o755); err != nil { //nolint:gosec // the fault
+			if err := os.Chmod(dir, 0o755); err != nil {
 				t.Fatal(err)
 			}
 		}, nil, "folder", "fail", "0755", "chmod go=")

@@ -56,7 +56,7 @@ func program(t *testing.T) string {
 // shortDir is a folder whose path leaves room for a socket's name.
 func shortDir(t *testing.T) string {
 	t.Helper()
-	dir, err := os.MkdirTemp("", "hbt-*")
+	dir, err := os.MkdirTemp("", "hbt-*") //nolint:usetesting // its path has the test's name in it
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -319,7 +319,7 @@ func TestHTTP2IsSpokenOverTLSOnly(t *testing.T) {
 	if res.ProtoMajor != 2 {
 		t.Errorf("over TLS: %s", res.Proto)
 	}
-	old := &tls.Config{RootCAs: roots, MaxVersion: tls.VersionTLS11} //nolint:gosec // to see it refused
+	old := &tls.Config{RootCAs: roots, MaxVersion: tls.VersionTLS11}
 	if c, err := tls.Dial("tcp", strings.TrimPrefix(p.url, "https://"), old); err == nil {
 		c.Close()
 		t.Error("TLS 1.1 is spoken")
@@ -327,8 +327,8 @@ func TestHTTP2IsSpokenOverTLSOnly(t *testing.T) {
 
 	var plain http.Protocols
 	plain.SetUnencryptedHTTP2(true)
-	clear := &http.Client{Transport: &http.Transport{Protocols: &plain}}
-	if res, err := clear.Get(serve(t, shortDir(t)).url + "/readyz"); err == nil {
+	inClear := &http.Client{Transport: &http.Transport{Protocols: &plain}}
+	if res, err := inClear.Get(serve(t, shortDir(t)).url + "/readyz"); err == nil {
 		res.Body.Close()
 		t.Errorf("in the clear: %s", res.Proto)
 	}
@@ -341,7 +341,7 @@ func TestAHangupReadsTheCertificateAndTheConfigurationAgain(t *testing.T) {
 	write(t, config, "log_level: warn\n")
 	p := serve(t, shortDir(t), "--tls-cert", cert, "--tls-key", key, "--config", config)
 	shown := func() string {
-		c, err := tls.Dial("tcp", strings.TrimPrefix(p.url, "https://"), &tls.Config{InsecureSkipVerify: true}) //nolint:gosec // it looks at the name only
+		c, err := tls.Dial("tcp", strings.TrimPrefix(p.url, "https://"), &tls.Config{InsecureSkipVerify: true})
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -370,9 +370,9 @@ func TestAHangupReadsTheCertificateAndTheConfigurationAgain(t *testing.T) {
 	if got := shown(); got != "second" {
 		t.Errorf("after a bad certificate: %s", got)
 	}
-	write(t, config, "log_levle: info\n")
+	write(t, config, "log_lvl: info\n")
 	hangup()
-	p.logs("log_levle")
+	p.logs("log_lvl")
 	if got := shown(); got != "second" {
 		t.Errorf("after a bad configuration: %s", got)
 	}
