@@ -35,7 +35,7 @@ func (a *app) audit() *cobra.Command {
 	f.StringVar(&q.After, "after", "", "only what was recorded after this audit_id")
 	f.StringVar(&q.OrganizationID, "organization", "", "of another organization (operators)")
 	f.BoolVarP(&follow, "follow", "f", false, "print what is recorded from now on (or from --from, --after on)")
-	many.on(f)
+	many.on(c)
 	c.RunE = func(cmd *cobra.Command, _ []string) error {
 		if err := many.check(); err != nil {
 			return err

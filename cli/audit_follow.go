@@ -36,7 +36,7 @@ func (a *app) followAudit(ctx context.Context, api *client.Client, q client.Audi
 		e, refused := errors.AsType[*client.Error](err)
 		switch {
 		case ctx.Err() != nil:
-			return nil
+			return nil //nolint:nilerr // being interrupted is how it is meant to end
 		case refused && away(e):
 			wait = min(max(2*wait, e.RetryAfter), pollAway)
 			a.tell("hb: %s; trying again in %v", clean(e.Message), wait)

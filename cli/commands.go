@@ -80,6 +80,9 @@ func (a *app) group(use, short, heading string, verbs ...*cobra.Command) *cobra.
 	return c
 }
 
+// connectionFlags are the names of what talks adds.
+var connectionFlags = []string{"url", "profile", "output", "no-color", "quiet"}
+
 // talks gives a verb, and all below it, the flags of those that talk to a
 // server.
 func (a *app) talks(c *cobra.Command) *cobra.Command {

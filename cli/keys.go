@@ -7,7 +7,7 @@ import (
 	"strings"
 	"time"
 
-	"github.com/spf13/pflag"
+	"github.com/spf13/cobra"
 
 	"github.com/halberdhq/halberd/dialect/enveloped/wire"
 )
@@ -18,7 +18,8 @@ type keyFlags struct {
 	scopes, resources, metadata, ipAllow, rateLimit   []string
 }
 
-func (k *keyFlags) on(f *pflag.FlagSet) {
+func (k *keyFlags) on(c *cobra.Command) {
+	f := c.Flags()
 	f.StringVar(&k.name, "name", "", "what people call the key (up to 255 characters)")
 	f.Var(several(&k.scopes, "list"), "scopes", "admin, write, read, verify or words of your own")
 	f.Var(several(&k.resources, "list"), "resources", "what it is good for, such as engagement/42,engagement/7")
@@ -40,7 +41,8 @@ type keyValues struct {
 	expiry
 }
 
-func (a *app) keyValues(k *keyFlags, f *pflag.FlagSet) (v keyValues, err error) {
+func (a *app) keyValues(k *keyFlags, c *cobra.Command) (v keyValues, err error) {
+	f := c.Flags()
 	words := func(flag, value string) (field wire.Field[string]) {
 		if f.Changed(flag) {
 			field = wire.Some(value)

@@ -26,14 +26,14 @@ func (a *app) keysCreate() *cobra.Command {
   hb api-keys create --name "CI Key" -q | your-secret-store put ci-key`,
 	}
 	f := c.Flags()
-	k.on(f)
+	k.on(c)
 	f.StringVar(&project, "project", "", "the project it belongs to (default: the one of the key in use)")
 	f.BoolVar(&wide, "organization-wide", false, "good in every project of the organization")
 	f.StringVar(&organization, "organization", "", "in another organization (operators)")
 	f.BoolVar(&operator, "operator", false, "may run the instance (operators)")
 	f.StringVar(&idempotency, "idempotency-key", "", "repeating the command with the same text makes no second key")
 	c.RunE = func(cmd *cobra.Command, _ []string) error {
-		v, err := a.keyValues(&k, f)
+		v, err := a.keyValues(&k, cmd)
 		if err != nil {
 			return err
 		}

@@ -20,7 +20,7 @@ func (a *app) keysUpdate() *cobra.Command {
   hb api-keys update key_01h455vb4pex5vsknk084sn02q --active --expires-in 90d`,
 	}
 	f := c.Flags()
-	k.on(f)
+	k.on(c)
 	f.BoolVar(&active, "active", false, "make it work (again)")
 	f.BoolVar(&inactive, "inactive", false, "stop it from working, for now")
 	f.Var(several(&forget, "name"), "remove-metadata", "the name of a note to remove")
@@ -30,7 +30,7 @@ func (a *app) keysUpdate() *cobra.Command {
 		if err := something(cmd); err != nil {
 			return err
 		}
-		v, err := a.keyValues(&k, f)
+		v, err := a.keyValues(&k, cmd)
 		if err != nil {
 			return err
 		}
@@ -81,11 +81,13 @@ func orNull(f wire.Field[string]) wire.Field[string] {
 
 // something refuses an update without a flag that says what to change.
 func something(cmd *cobra.Command) error {
-	changes := false
-	for _, flag := range changed(cmd.LocalNonPersistentFlags()) {
-		changes = changes || flag != "help"
+	n := cmd.Flags().NFlag()
+	for _, flag := range connectionFlags {
+		if cmd.Flags().Changed(flag) {
+			n--
+		}
 	}
-	if !changes {
+	if n == 0 {
 		return usage("there is nothing to change; %s --help shows what can be", cmd.CommandPath())
 	}
 	return nil

@@ -3,7 +3,7 @@ package cli
 import (
 	"iter"
 
-	"github.com/spf13/pflag"
+	"github.com/spf13/cobra"
 
 	"github.com/halberdhq/halberd/client"
 )
@@ -19,7 +19,8 @@ type paging struct {
 	all   bool
 }
 
-func (p *paging) on(f *pflag.FlagSet) {
+func (p *paging) on(c *cobra.Command) {
+	f := c.Flags()
 	f.IntVar(&p.limit, "limit", usualList, "how many at most")
 	f.BoolVar(&p.all, "all", false, "everything there is")
 }

@@ -13,7 +13,7 @@ func (a *app) organizationsList() *cobra.Command {
 		Short:   "List organizations, oldest first (operators)",
 		Example: `  hb organizations list`,
 	}
-	many.on(c.Flags())
+	many.on(c)
 	c.RunE = func(cmd *cobra.Command, _ []string) error {
 		if err := many.check(); err != nil {
 			return err

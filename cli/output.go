@@ -160,7 +160,7 @@ func unfold(n *yaml.Node) {
 
 func fieldName(s string) bool {
 	for i := range len(s) {
-		if !(s[i] >= 'a' && s[i] <= 'z' || s[i] == '_') {
+		if (s[i] < 'a' || s[i] > 'z') && s[i] != '_' {
 			return false
 		}
 	}

@@ -88,7 +88,7 @@ func (a *app) readSettings(name string, secret bool, out any) error {
 	if err != nil {
 		return usage("%v", err)
 	}
-	defer f.Close()
+	defer f.Close() //nolint:errcheck // it was only read
 	info, err := f.Stat()
 	if err != nil {
 		return usage("%v", err)

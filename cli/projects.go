@@ -4,7 +4,7 @@ import (
 	"slices"
 	"strconv"
 
-	"github.com/spf13/pflag"
+	"github.com/spf13/cobra"
 
 	"github.com/halberdhq/halberd/dialect/enveloped/wire"
 )
@@ -17,7 +17,8 @@ type projectFlags struct {
 	defaultExpires, maxExpires string
 }
 
-func (p *projectFlags) on(f *pflag.FlagSet) {
+func (p *projectFlags) on(c *cobra.Command) {
+	f := c.Flags()
 	f.StringVar(&p.name, "name", "", "what people call the project (up to 255 characters)")
 	f.StringVar(&p.prefix, "key-prefix", "", "what its keys begin with, such as hb_live")
 	f.Int64Var(&p.ceiling, "key-ceiling", 0, "how many keys it may have (operators)")
@@ -35,7 +36,8 @@ type projectValues struct {
 	rateLimits                          wire.Field[[]wire.RateLimit]
 }
 
-func (p *projectFlags) read(f *pflag.FlagSet) (v projectValues, err error) {
+func (p *projectFlags) read(c *cobra.Command) (v projectValues, err error) {
+	f := c.Flags()
 	if f.Changed("name") {
 		v.name = wire.Some(p.name)
 	}
@@ -48,10 +50,10 @@ func (p *projectFlags) read(f *pflag.FlagSet) (v projectValues, err error) {
 	if f.Changed("default-scopes") {
 		v.defaultScopes = wire.Some(commas(p.defaultScopes))
 	}
-	if v.defaultExpires, err = days(f, "default-expires-in", p.defaultExpires); err != nil {
+	if v.defaultExpires, err = days(c, "default-expires-in", p.defaultExpires); err != nil {
 		return v, err
 	}
-	if v.maxExpires, err = days(f, "max-expires-in", p.maxExpires); err != nil {
+	if v.maxExpires, err = days(c, "max-expires-in", p.maxExpires); err != nil {
 		return v, err
 	}
 	switch {
@@ -69,8 +71,8 @@ func (p *projectFlags) read(f *pflag.FlagSet) (v projectValues, err error) {
 }
 
 // days reads a flag of whole days: 90, 90d or never.
-func days(f *pflag.FlagSet, flag, s string) (v wire.Field[int64], err error) {
-	if !f.Changed(flag) {
+func days(c *cobra.Command, flag, s string) (v wire.Field[int64], err error) {
+	if !c.Flags().Changed(flag) {
 		return v, nil
 	}
 	if s == "never" || s == "none" {

@@ -16,13 +16,13 @@ func (a *app) projectsCreate() *cobra.Command {
   hb projects create --name Sandbox --default-expires-in 30 --rate-limit 100/1m`,
 	}
 	f := c.Flags()
-	pf.on(f)
+	pf.on(c)
 	f.StringVar(&organization, "organization", "", "in another organization (operators)")
 	c.RunE = func(cmd *cobra.Command, _ []string) error {
 		if pf.name == "" {
 			return usage("a project needs a --name")
 		}
-		v, err := pf.read(f)
+		v, err := pf.read(cmd)
 		if err != nil {
 			return err
 		}

@@ -16,7 +16,7 @@ func (a *app) projectsList() *cobra.Command {
 		Example: `  hb projects list`,
 	}
 	c.Flags().StringVar(&q.OrganizationID, "organization", "", "of another organization (operators)")
-	many.on(c.Flags())
+	many.on(c)
 	c.RunE = func(cmd *cobra.Command, _ []string) error {
 		if err := many.check(); err != nil {
 			return err

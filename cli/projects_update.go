@@ -17,7 +17,7 @@ func (a *app) projectsUpdate() *cobra.Command {
   hb projects update prj_01h455vb4pex5vsknk084sn02q --inactive`,
 	}
 	f := c.Flags()
-	pf.on(f)
+	pf.on(c)
 	f.BoolVar(&on, "active", false, "let its keys work (again)")
 	f.BoolVar(&off, "inactive", false, "refuse all its keys, for now")
 	f.BoolVar(&standard, "default", false, "where keys go when nobody names a project")
@@ -25,7 +25,7 @@ func (a *app) projectsUpdate() *cobra.Command {
 		if err := something(cmd); err != nil {
 			return err
 		}
-		v, err := pf.read(f)
+		v, err := pf.read(cmd)
 		if err != nil {
 			return err
 		}

@@ -4,11 +4,11 @@ import (
 	"bytes"
 	"fmt"
 	"os"
+	"regexp"
 	"strings"
 	"testing"
 
 	"github.com/spf13/cobra"
-	"github.com/spf13/pflag"
 
 	"github.com/halberdhq/halberd/cli"
 )
@@ -37,13 +37,20 @@ func TestEveryVerbHasHelpAndAnExample(t *testing.T) {
 		if c.Short == "" || c.HasParent() && !c.HasSubCommands() && c.Example == "" && c.Name() != "version" {
 			t.Errorf("%s has no short help or no example", c.CommandPath())
 		}
-		c.LocalFlags().VisitAll(func(f *pflag.Flag) {
-			if f.Usage == "" || strings.Contains(f.Name, "api-key") || f.Name == "key" || f.Name == "token" || f.Name == "secret" {
-				t.Errorf("%s --%s: without help, or a flag for a secret", c.CommandPath(), f.Name)
+		for line := range strings.Lines(c.LocalFlags().FlagUsages()) {
+			if name := flagLine.FindStringSubmatch(line); name == nil {
+				t.Errorf("%s has a flag without help: %s", c.CommandPath(), line)
+			} else if secretFlag.MatchString(name[1]) {
+				t.Errorf("%s --%s: a secret has no place on the command line", c.CommandPath(), name[1])
 			}
-		})
+		}
 	})
 }
+
+var (
+	flagLine   = regexp.MustCompile(`^ +(?:-., )?--([a-z-]+)(?: [a-z=]+)? {2,}\S`)
+	secretFlag = regexp.MustCompile(`^(api-)?key$|token|secret|password`)
+)
 
 func each(c *cobra.Command, visit func(*cobra.Command)) {
 	visit(c)

@@ -99,7 +99,7 @@ func (a *app) environmentKey() (key, from string, err error) {
 	if err != nil {
 		return "", "", noAccess("HB_API_KEY_FILE: %v", err)
 	}
-	defer f.Close()
+	defer f.Close() //nolint:errcheck // it was only read
 	if key, err = oneLine(f); err != nil {
 		return "", "", noAccess("HB_API_KEY_FILE (%s): %v", path, err)
 	}

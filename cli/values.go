@@ -7,8 +7,6 @@ import (
 	"strings"
 	"time"
 
-	"github.com/spf13/pflag"
-
 	"github.com/halberdhq/halberd/dialect/enveloped/wire"
 )
 
@@ -16,7 +14,7 @@ const day = 24 * time.Hour
 
 // several is a flag that may be given more than once. kind is what help calls
 // its value.
-func several(to *[]string, kind string) pflag.Value { return &repeated{to, kind} }
+func several(to *[]string, kind string) *repeated { return &repeated{to, kind} }
 
 type repeated struct {
 	to   *[]string
@@ -192,14 +190,4 @@ func switches(active, inactive bool) (f wire.Field[bool], err error) {
 		f = wire.Some(active)
 	}
 	return f, nil
-}
-
-// changed is the flags that were given.
-func changed(f *pflag.FlagSet) (names []string) {
-	f.VisitAll(func(flag *pflag.Flag) {
-		if flag.Changed {
-			names = append(names, flag.Name)
-		}
-	})
-	return names
 }

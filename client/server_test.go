@@ -29,8 +29,8 @@ func (l *leaky) RoundTrip(r *http.Request) (*http.Response, error) {
 	return resp, err
 }
 
-// real is a client of a real server, holding the first admin key.
-func real(t *testing.T) (*client.Client, *fixture.World, *leaky) {
+// connect is a client of a real server, holding the first admin key.
+func connect(t *testing.T) (*client.Client, *fixture.World, *leaky) {
 	t.Helper()
 	w := fixture.New(t)
 	server := httptest.NewServer(enveloped.Handler(w.Service, slog.New(slog.DiscardHandler)))
@@ -45,7 +45,7 @@ func real(t *testing.T) (*client.Client, *fixture.World, *leaky) {
 
 func TestALostAnswerMakesNoSecondKey(t *testing.T) {
 	for name, lost := range map[string]int{"no answer lost": 0, "one lost": 1, "two lost": 2} {
-		c, w, way := real(t)
+		c, w, way := connect(t)
 		way.lose = lost
 		k, err := c.Keys.Create(t.Context(), wire.CreateKey{Label: wire.Some("CI Key")})
 		if err != nil {
@@ -62,7 +62,7 @@ func TestALostAnswerMakesNoSecondKey(t *testing.T) {
 }
 
 func TestALostRotationReturnsASecretThatWorks(t *testing.T) {
-	c, w, way := real(t)
+	c, w, way := connect(t)
 	k, err := c.Keys.Create(t.Context(), wire.CreateKey{})
 	if err != nil {
 		t.Fatal(err)
@@ -81,7 +81,7 @@ func TestALostRotationReturnsASecretThatWorks(t *testing.T) {
 }
 
 func TestEveryCallOfTheServerHasAMethod(t *testing.T) {
-	c, _, _ := real(t)
+	c, _, _ := connect(t)
 	ctx := t.Context()
 	must := func(what string, err error) {
 		t.Helper()
