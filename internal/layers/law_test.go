@@ -41,7 +41,7 @@ var rooms = []room{
 	{path: "dialect/enveloped/wire"},
 	{path: "dialect/enveloped", may: ". internal/request dialect/enveloped/wire"},
 	{path: "dialect/plain", may: ". internal/request"},
-	{path: "dialect/apidoc", may: "internal/request dialect/enveloped dialect/plain github.com/danielgtaylor/huma/v2 github.com/swaggest/swgui"}, // describes the dialects
+	{path: "dialect/apidoc", may: ". internal/request dialect/enveloped dialect/plain github.com/danielgtaylor/huma/v2 github.com/swaggest/swgui"}, // describes the dialects
 	{path: "gateway", may: ". internal/request github.com/envoyproxy/go-control-plane/envoy google.golang.org/grpc", planned: true},
 	{path: "console", may: ". internal/request", planned: true},
 	{path: "client", may: "dialect/enveloped/wire", planned: true},
@@ -55,7 +55,7 @@ var rooms = []room{
 	{path: "internal/layers"},
 	{path: "internal/fixture", may: ". storage/memory"},
 	{path: "dialect"}, // the dialects together, over HTTP
-	{path: "docs"}, // the documents' examples, run
+	{path: "docs"},    // the documents' examples, run
 }
 
 const everythingButCLI = `
