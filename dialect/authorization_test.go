@@ -85,9 +85,9 @@ func (s *server) thing(op, where string, own site, neighbor, foreign site) reque
 	case strings.Contains(path, "/organizations/{"):
 		id = at.org.String()
 	}
-	if i := strings.Index(path, "{"); i >= 0 {
-		end := strings.Index(path, "}")
-		q.path = path[:i] + id + path[end+1:]
+	if before, rest, found := strings.Cut(path, "{"); found {
+		_, after, _ := strings.Cut(rest, "}")
+		q.path = before + id + after
 	}
 	named := where != "own"
 	switch op {
@@ -127,8 +127,9 @@ func TestWhoMayDoWhat(t *testing.T) {
 	table := map[string]bool{}
 	for _, op := range append(enveloped.Operations(), plain.Operations()...) {
 		path := op.Path
-		if i := strings.Index(path, "{"); i >= 0 {
-			path = path[:i] + "{id}" + path[strings.Index(path, "}")+1:]
+		if before, rest, found := strings.Cut(path, "{"); found {
+			_, after, _ := strings.Cut(rest, "}")
+			path = before + "{id}" + after
 		}
 		table[op.Method+" "+path] = true
 	}

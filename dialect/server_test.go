@@ -6,6 +6,7 @@ import (
 	"encoding/json"
 	"io"
 	"log/slog"
+	"maps"
 	"net/http"
 	"net/http/httptest"
 	"strings"
@@ -89,6 +90,7 @@ type answer struct {
 	status int
 	header http.Header
 	body   string
+	closed bool // the connection ends with it
 }
 
 func (s *server) send(q request) answer {
@@ -97,9 +99,7 @@ func (s *server) send(q request) answer {
 	if err != nil {
 		s.t.Fatal(err)
 	}
-	for name, values := range q.header {
-		r.Header[name] = values
-	}
+	maps.Copy(r.Header, q.header)
 	if !q.key.IsZero() {
 		r.Header.Set("Authorization", "Bearer "+q.key.Reveal())
 	}
@@ -115,7 +115,7 @@ func (s *server) send(q request) answer {
 	if err != nil {
 		s.t.Fatal(err)
 	}
-	return answer{res.StatusCode, res.Header, string(text)}
+	return answer{res.StatusCode, res.Header, string(text), res.Close}
 }
 
 // as sends one request with the first admin key.

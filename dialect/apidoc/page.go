@@ -5,7 +5,7 @@ import (
 	"crypto/sha256"
 	"encoding/base64"
 	"net/http"
-	"path"
+	"slices"
 	"strings"
 
 	"github.com/swaggest/swgui"
@@ -61,7 +61,7 @@ func (p *page) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		h.Set("Content-Type", "text/html; charset=utf-8")
 		h.Set("Cache-Control", "no-cache")
 		_, _ = w.Write(p.html)
-	case !strings.Contains(" "+assets+" ", " "+path.Base(file)+" "):
+	case !slices.Contains(strings.Fields(assets), file):
 		http.NotFound(w, r)
 	default:
 		p.assets.ServeHTTP(w, r)

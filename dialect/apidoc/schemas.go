@@ -49,7 +49,7 @@ func (s *schemas) teach(t reflect.Type) {
 		return
 	}
 	s.told[t] = true
-	if o, ok := reflect.New(t).Interface().(request.Optional); ok {
+	if o, ok := reflect.TypeAssert[request.Optional](reflect.New(t)); ok {
 		held := reflect.TypeOf(o.Receive(true))
 		s.RegisterTypeAlias(t, held)
 		s.teach(held.Elem())

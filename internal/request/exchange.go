@@ -28,11 +28,11 @@ type exchange struct {
 	err       error
 }
 
-// end writes the answer and the log line, also after a panic. The line never
+// end writes the answer and the log line, also after a panic, which is p. The line never
 // holds a header, a body, a query or the path itself: a key may be in any.
-func (x *exchange) end(r *http.Request) {
+func (x *exchange) end(r *http.Request, p any) {
 	var stack []byte
-	if p := recover(); p != nil {
+	if p != nil {
 		if err, ok := p.(error); ok && err == http.ErrAbortHandler { //nolint:errorlint // the very value is the signal
 			panic(p)
 		}

@@ -6,7 +6,6 @@ import (
 	"log/slog"
 	"net/http"
 	"net/http/httptest"
-	"reflect"
 	"strings"
 	"testing"
 	"time"
@@ -29,11 +28,11 @@ func TestEveryCodeHasAStatus(t *testing.T) {
 func TestUnauthorizedIsTheServicesOwn(t *testing.T) {
 	w := fixture.New(t)
 	_, err := w.Authenticate(t.Context(), halberd.NewSecret("x"), halberd.Request{})
-	if want, ok := errors.AsType[*halberd.Error](err); !ok || !reflect.DeepEqual(request.Unauthorized(), want) {
+	if want, ok := errors.AsType[*halberd.Error](err); !ok || *request.Unauthorized() != *want {
 		t.Errorf("%v, want %v", request.Unauthorized(), err)
 	}
 	_, err = w.Get(t.Context(), w.Admin, halberd.NewKeyID())
-	if want, ok := errors.AsType[*halberd.Error](err); !ok || !reflect.DeepEqual(request.NotFound(), want) {
+	if want, ok := errors.AsType[*halberd.Error](err); !ok || *request.NotFound() != *want {
 		t.Errorf("%v, want %v", request.NotFound(), err)
 	}
 }

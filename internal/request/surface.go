@@ -42,7 +42,7 @@ func (s Surface) Handler() http.Handler {
 	})
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		x := &exchange{ResponseWriter: w, surface: &s, id: ID(r.Header), began: time.Now()}
-		defer x.end(r)
+		defer func() { x.end(r, recover()) }()
 		h := w.Header()
 		h.Set("X-Request-Id", x.id)
 		h.Set("Cache-Control", "no-store")
