@@ -22,7 +22,7 @@ const (
 
 // ReadBody reads a body of one of the media types, or refuses: too large (the
 // connection closes, and no more than MaxBody+1 bytes were read), of another
-// type or charset, compressed. w must be the server's own, not a wrapper.
+// type or charset, compressed.
 func ReadBody(w http.ResponseWriter, r *http.Request, types ...string) ([]byte, error) {
 	tooLarge := &halberd.Error{Code: halberd.CodePayloadTooLarge, Message: "the body must be at most 64 KiB"}
 	if r.ContentLength > MaxBody {
