@@ -37,7 +37,7 @@ var rooms = []room{
 
 	// Surfaces: each speaks one language and knows only the ground.
 	{path: "internal/request", may: ". github.com/go-json-experiment/json"},
-	{path: "guard", may: ". internal/request", planned: true},
+	{path: "guard", may: ". internal/request"},
 	{path: "dialect/enveloped/wire"},
 	{path: "dialect/enveloped", may: ". internal/request dialect/enveloped/wire"},
 	{path: "dialect/plain", may: ". internal/request"},
