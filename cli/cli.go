@@ -58,7 +58,7 @@ func New(o Options) *cobra.Command {
 // cleanly, when ctx ends: cmd/hb passes one that ends on SIGINT and SIGTERM.
 func Run(ctx context.Context, o Options) (exit int) {
 	a, root := build(o)
-	if err := refuseSecrets(o.Args); err != nil {
+	if err := refuseSecrets(o.Args, a.getenv("HB_API_KEY"), a.getenv("HB_VERIFY_KEY")); err != nil {
 		return a.fail(err)
 	}
 	root.SetArgs(o.Args)

@@ -11,6 +11,7 @@ import (
 	"os"
 	"os/exec"
 	"os/signal"
+	"path/filepath"
 	"strconv"
 	"strings"
 	"syscall"
@@ -146,4 +147,25 @@ func serve(t *testing.T) (url, key string) {
 	server := httptest.NewServer(enveloped.Handler(w.Service, slog.New(slog.DiscardHandler)))
 	t.Cleanup(server.Close)
 	return server.URL, w.Root.Reveal()
+}
+
+func TestEveryRowOfTheDocumentIsProvedByName(t *testing.T) {
+	var all strings.Builder
+	scripts, err := filepath.Glob("testdata/*.txtar")
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, s := range scripts {
+		b, err := os.ReadFile(s)
+		if err != nil {
+			t.Fatal(err)
+		}
+		all.Write(b)
+	}
+	for n := 1; n <= 22; n++ {
+		row := fmt.Sprintf("S0-%02d", n)
+		if !strings.Contains(all.String(), row) {
+			t.Errorf("no script names %s", row)
+		}
+	}
 }

@@ -63,9 +63,9 @@ func TestTheExitCodesOfTheDocument(t *testing.T) {
 
 // A revocation that some node may not know of is not done.
 func TestAnUnconfirmedRevocationIsNoSuccess(t *testing.T) {
-	env := answering(t, 200, `{"data":{"key_id":"key_1","label":"CI","state":"revoked"},`+
+	env := answering(t, 200, `{"data":{"key_id":"key_01h455vb4pex5vsknk084sn02q","label":"CI","state":"revoked"},`+
 		`"meta":{"request_id":"req_7","propagation":{"confirmed":false,"nodes":3,"waited_ms":5000}}}`)
-	exit, _, words := run(t, env, "", "api-keys", "delete", "key_1", "--force")
+	exit, _, words := run(t, env, "", "api-keys", "delete", "key_01h455vb4pex5vsknk084sn02q", "--force")
 	if exit != 7 || !strings.Contains(words, "not every node has confirmed it") {
 		t.Errorf("%d\n%s", exit, words)
 	}

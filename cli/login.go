@@ -62,10 +62,11 @@ func (a *app) login() *cobra.Command {
 		a.say("The profile %s is in use now: %s, %s (scopes %s).", name, at, called(&k), list(k.Scopes))
 		if store == inKeyring {
 			a.say("The key is in the system's keyring.")
-			return nil
+		} else {
+			path, _ := a.settingsPath("credentials.yaml")
+			a.say("The key is in %s, readable by you alone, and not encrypted.", path)
 		}
-		path, _ := a.settingsPath("credentials.yaml")
-		a.say("The key is in %s, readable by you alone, and not encrypted.", path)
+		a.noteShadow()
 		return nil
 	}
 	return c

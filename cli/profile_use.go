@@ -17,10 +17,17 @@ func (a *app) profileUse() *cobra.Command {
 				return err
 			}
 			a.say("The profile %s is in use now: %s.", name, p.URL)
-			if a.getenv("HB_API_KEY") != "" || a.getenv("HB_URL") != "" || a.getenv("HB_API_KEY_FILE") != "" {
-				a.say("hb: but HB_URL or HB_API_KEY is set, and with either of them no profile is read")
-			}
+			a.noteShadow()
 			return nil
 		},
+	}
+}
+
+// noteShadow says when the profile that was just chosen will not be read.
+func (a *app) noteShadow() {
+	for _, name := range []string{"HB_URL", "HB_API_KEY", "HB_API_KEY_FILE"} {
+		if a.getenv(name) != "" {
+			a.say("hb: but %s is set, and with it no profile is read", name)
+		}
 	}
 }

@@ -10,11 +10,11 @@ import (
 func TestNamesCannotSteerTheTerminal(t *testing.T) {
 	evil := "a\x1b[2Jb\nkey_forged  row\r\u009b31m\u202egnp.exe\x7f\tend"
 	label, _ := json.Marshal(evil)
-	key := `{"key_id":"key_1","label":` + string(label) + `,"prefix":"hb_live_abc","state":"active","metadata":{"\u001b]0;x\u0007":"\u202e"}}`
+	key := `{"key_id":"key_01h455vb4pex5vsknk084sn02q","label":` + string(label) + `,"prefix":"hb_live_abc","state":"active","metadata":{"\u001b]0;x\u0007":"\u202e"}}`
 	for _, args := range [][]string{
 		{"api-keys", "list"}, {"api-keys", "list", "-o", "json"}, {"api-keys", "list", "-o", "yaml"},
-		{"api-keys", "get", "key_1"}, {"api-keys", "get", "key_1", "-o", "yaml"},
-		{"api-keys", "update", "key_1", "--active"}, {"api-keys", "delete", "key_1", "--force"}, {"api-keys", "rotate", "key_1"},
+		{"api-keys", "get", "key_01h455vb4pex5vsknk084sn02q"}, {"api-keys", "get", "key_01h455vb4pex5vsknk084sn02q", "-o", "yaml"},
+		{"api-keys", "update", "key_01h455vb4pex5vsknk084sn02q", "--active"}, {"api-keys", "delete", "key_01h455vb4pex5vsknk084sn02q", "--force"}, {"api-keys", "rotate", "key_01h455vb4pex5vsknk084sn02q"},
 	} {
 		body := `{"data":` + key + `}`
 		if args[1] == "list" {
@@ -29,7 +29,7 @@ func TestNamesCannotSteerTheTerminal(t *testing.T) {
 		}
 	}
 	// And programs get it whole.
-	_, out, _ := run(t, answering(t, 200, `{"data":`+key+`}`), "", "api-keys", "get", "key_1", "-o", "json")
+	_, out, _ := run(t, answering(t, 200, `{"data":`+key+`}`), "", "api-keys", "get", "key_01h455vb4pex5vsknk084sn02q", "-o", "json")
 	var got struct{ Label string }
 	if err := json.Unmarshal([]byte(out), &got); err != nil || got.Label != evil {
 		t.Errorf("%q %v", got.Label, err)
@@ -45,8 +45,8 @@ func TestAnErrorIsOneRecord(t *testing.T) {
 }
 
 func TestYAMLKeepsTextText(t *testing.T) {
-	key := `{"data":{"key_id":"key_1","label":"no","prefix":"1e3","state":"active","metadata":{"on":"0x1","a b":"~"}}}`
-	_, out, _ := run(t, answering(t, 200, key), "", "api-keys", "get", "key_1", "-o", "yaml")
+	key := `{"data":{"key_id":"key_01h455vb4pex5vsknk084sn02q","label":"no","prefix":"1e3","state":"active","metadata":{"on":"0x1","a b":"~"}}}`
+	_, out, _ := run(t, answering(t, 200, key), "", "api-keys", "get", "key_01h455vb4pex5vsknk084sn02q", "-o", "yaml")
 	for _, want := range []string{`label: "no"`, `prefix: "1e3"`, `"on": "0x1"`, `"a b": "~"`, "active: false", "expires_at: null"} {
 		if !strings.Contains(out, want) {
 			t.Errorf("%s is not in\n%s", want, out)

@@ -21,7 +21,8 @@ const maxAnswer = 8 << 20
 // call is one request of /v1.
 type call struct {
 	method string
-	path   []string // below /v1, unescaped
+	path   string // below /v1; {id} stands for id
+	id     string
 	query  url.Values
 	body   any // nil: none
 
@@ -71,10 +72,8 @@ func send[T any](ctx context.Context, c *conn, what call, opts ...CallOption) (a
 	for _, o := range opts {
 		o(&what)
 	}
-	for _, part := range what.path {
-		if !plain(part) {
-			return out, &Error{Code: codeInvalid, Field: "id", Message: "the id is not one that Halberd gives"}
-		}
+	if strings.Contains(what.path, "{id}") && !idShaped(what.id) {
+		return out, &Error{Code: codeNotFound, Message: "not found: an id is a word, _ and 26 characters, such as key_01h455vb4pex5vsknk084sn02q"}
 	}
 	var payload []byte
 	if what.body != nil {
@@ -98,21 +97,26 @@ func send[T any](ctx context.Context, c *conn, what call, opts ...CallOption) (a
 	return out, err
 }
 
-// plain keeps an id from becoming another path. What it lets through needs no
-// escaping.
-func plain(part string) bool {
-	for _, r := range part {
-		if (r < 'a' || r > 'z') && (r < 'A' || r > 'Z') && (r < '0' || r > '9') && r != '_' && r != '-' {
+// idShaped reports whether id could be one. It keeps an id from becoming
+// another path, and a secret that was taken for an id out of addresses, which
+// end up in logs.
+func idShaped(id string) bool {
+	kind, rest, ok := strings.Cut(id, "_")
+	if !ok || kind == "" || len(kind) > 8 || len(rest) != 26 {
+		return false
+	}
+	for _, c := range []byte(kind + rest) {
+		if (c < 'a' || c > 'z') && (c < '0' || c > '9') {
 			return false
 		}
 	}
-	return part != ""
+	return true
 }
 
 // once is one try: the body of a success, or an *Error.
 func (c *conn) once(ctx context.Context, what *call, payload []byte) ([]byte, error) {
 	u := *c.base
-	u.Path += "/v1/" + strings.Join(what.path, "/")
+	u.Path += "/v1/" + strings.Replace(what.path, "{id}", what.id, 1)
 	u.RawQuery = what.query.Encode()
 	req, err := http.NewRequestWithContext(ctx, what.method, u.String(), bytes.NewReader(payload))
 	if err != nil {

@@ -68,9 +68,9 @@ func speak(t *testing.T, steps ...func(*http.Request) (*http.Response, error)) (
 }
 
 const (
-	madeKey  = `{"data":{"key_id":"key_1","label":"CI Key","key":"hb_live_secret1"},"meta":{"request_id":"req_1"}}`
-	newKey   = `{"data":{"key_id":"key_1","label":"CI Key","key":"hb_live_secret2"},"meta":{"request_id":"req_2"}}`
-	replayed = `{"error":{"code":"IDEMPOTENT_REPLAY","message":"done before","key_id":"key_1"},"meta":{"request_id":"req_3"}}`
+	madeKey  = `{"data":{"key_id":"key_01h455vb4pex5vsknk084sn02q","label":"CI Key","key":"hb_live_secret1"},"meta":{"request_id":"req_1"}}`
+	newKey   = `{"data":{"key_id":"key_01h455vb4pex5vsknk084sn02q","label":"CI Key","key":"hb_live_secret2"},"meta":{"request_id":"req_2"}}`
+	replayed = `{"error":{"code":"IDEMPOTENT_REPLAY","message":"done before","key_id":"key_01h455vb4pex5vsknk084sn02q"},"meta":{"request_id":"req_3"}}`
 	away     = `{"error":{"code":"UNAVAILABLE","message":"not now"},"meta":{"request_id":"req_4"}}`
 	valid    = `{"data":{"valid":true,"code":"VALID"},"meta":{"request_id":"req_5"}}`
 )
@@ -210,11 +210,11 @@ func TestALostCreateIsRecoveredOnce(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		c, s := speak(t, breaks(io.EOF), answers(409, replayed), answers(200, newKey))
 		k, err := c.Keys.Create(t.Context(), wire.CreateKey{Label: wire.Some("CI Key")})
-		if err != nil || k.KeyID != "key_1" || k.Secret != "hb_live_secret2" {
+		if err != nil || k.KeyID != "key_01h455vb4pex5vsknk084sn02q" || k.Secret != "hb_live_secret2" {
 			t.Fatalf("%v %v", k.KeyID, err)
 		}
 		first, again, rotate := s.seen[0].Header.Get("Idempotency-Key"), s.seen[1].Header.Get("Idempotency-Key"), s.seen[2]
-		if first == "" || first != again || rotate.Header.Get("Idempotency-Key") == first || rotate.URL.Path != "/v1/api-keys/key_1/rotate" {
+		if first == "" || first != again || rotate.Header.Get("Idempotency-Key") == first || rotate.URL.Path != "/v1/api-keys/key_01h455vb4pex5vsknk084sn02q/rotate" {
 			t.Errorf("%q %q %v", first, again, rotate.URL)
 		}
 	})
@@ -225,7 +225,7 @@ func TestARecoveryThatFailsNamesTheKey(t *testing.T) {
 		c, s := speak(t, breaks(io.EOF), answers(409, replayed), breaks(io.EOF), answers(409, replayed))
 		_, err := c.Keys.Create(t.Context(), wire.CreateKey{})
 		var e *client.Error
-		if !errors.As(err, &e) || e.KeyID != "key_1" || len(s.seen) != 4 {
+		if !errors.As(err, &e) || e.KeyID != "key_01h455vb4pex5vsknk084sn02q" || len(s.seen) != 4 {
 			t.Errorf("%v after %d", err, len(s.seen))
 		}
 	})
@@ -235,7 +235,7 @@ func TestAReplayUnderTheCallersOwnKeyIsNotRotated(t *testing.T) {
 	c, s := speak(t, answers(409, replayed))
 	_, err := c.Keys.Create(t.Context(), wire.CreateKey{}, client.IdempotencyKey("deploy-17"))
 	var e *client.Error
-	if !errors.As(err, &e) || e.Code != "IDEMPOTENT_REPLAY" || e.KeyID != "key_1" || len(s.seen) != 1 {
+	if !errors.As(err, &e) || e.Code != "IDEMPOTENT_REPLAY" || e.KeyID != "key_01h455vb4pex5vsknk084sn02q" || len(s.seen) != 1 {
 		t.Errorf("%v after %d", err, len(s.seen))
 	}
 }
@@ -243,13 +243,13 @@ func TestAReplayUnderTheCallersOwnKeyIsNotRotated(t *testing.T) {
 func TestALostRotationWithOverlapIsLeftToTheCaller(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		c, s := speak(t, breaks(io.EOF), answers(409, replayed))
-		_, err := c.Keys.Rotate(t.Context(), "key_1", time.Hour)
+		_, err := c.Keys.Rotate(t.Context(), "key_01h455vb4pex5vsknk084sn02q", time.Hour)
 		var e *client.Error
-		if !errors.As(err, &e) || e.KeyID != "key_1" || len(s.seen) != 2 {
+		if !errors.As(err, &e) || e.KeyID != "key_01h455vb4pex5vsknk084sn02q" || len(s.seen) != 2 {
 			t.Errorf("%v after %d", err, len(s.seen))
 		}
 		c, _ = speak(t, breaks(io.EOF), answers(409, replayed), answers(200, newKey))
-		if k, err := c.Keys.Rotate(t.Context(), "key_1", 0); err != nil || k.Value.Secret != "hb_live_secret2" {
+		if k, err := c.Keys.Rotate(t.Context(), "key_01h455vb4pex5vsknk084sn02q", 0); err != nil || k.Value.Secret != "hb_live_secret2" {
 			t.Errorf("without overlap: %v", err)
 		}
 	})
@@ -271,14 +271,14 @@ func TestACheckIsRepeatedOnlyWhereItWasNotSpent(t *testing.T) {
 
 func TestAChangeWithAVersionIsNotRepeatedBlindly(t *testing.T) {
 	c, s := speak(t, breaks(io.EOF))
-	_, err := c.Keys.Update(t.Context(), "key_1", wire.UpdateKey{Active: wire.Some(false)}, client.IfVersion(3))
+	_, err := c.Keys.Update(t.Context(), "key_01h455vb4pex5vsknk084sn02q", wire.UpdateKey{Active: wire.Some(false)}, client.IfVersion(3))
 	if err == nil || len(s.seen) != 1 || s.seen[0].Header.Get("If-Match") != `"3"` {
 		t.Errorf("%v after %d", err, len(s.seen))
 	}
 }
 
 func TestAnIDCannotBecomeAnotherPath(t *testing.T) {
-	for _, id := range []string{"", "..", "a/b", "key_1?x=y", "%2e%2e", "key_1\n"} {
+	for _, id := range []string{"", "..", "a/b", "key_1?x=y", "%2e%2e", "key_01h455vb4pex5vsknk084sn02q\n", "KEY_01H455VB4PEX5VSKNK084SN02Q", canary} {
 		c, s := speak(t)
 		if _, err := c.Keys.Get(t.Context(), id); err == nil || len(s.seen) != 0 {
 			t.Errorf("%q: %v after %d", id, err, len(s.seen))
@@ -287,7 +287,7 @@ func TestAnIDCannotBecomeAnotherPath(t *testing.T) {
 }
 
 func TestAListWalksItsPages(t *testing.T) {
-	one := `{"data":[{"key_id":"key_1"},{"key_id":"key_2"}],"meta":{"request_id":"req","next_cursor":"c2"}}`
+	one := `{"data":[{"key_id":"key_01h455vb4pex5vsknk084sn02q"},{"key_id":"key_2"}],"meta":{"request_id":"req","next_cursor":"c2"}}`
 	two := `{"data":[{"key_id":"key_3"}],"meta":{"request_id":"req","next_cursor":null}}`
 	c, s := speak(t, answers(200, one), answers(200, two))
 	var ids []string
@@ -297,7 +297,7 @@ func TestAListWalksItsPages(t *testing.T) {
 		}
 		ids = append(ids, k.KeyID)
 	}
-	if strings.Join(ids, " ") != "key_1 key_2 key_3" || s.seen[1].URL.RawQuery != "cursor=c2&q=ci&state=active%2Cexpired" {
+	if strings.Join(ids, " ") != "key_01h455vb4pex5vsknk084sn02q key_2 key_3" || s.seen[1].URL.RawQuery != "cursor=c2&q=ci&state=active%2Cexpired" {
 		t.Errorf("%v %v", ids, s.seen[1].URL)
 	}
 	c, s = speak(t, answers(200, one), answers(200, one))

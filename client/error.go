@@ -21,6 +21,7 @@ const (
 	CodeBadAnswer = "BAD_ANSWER"
 
 	codeInvalid     = "INVALID_REQUEST"
+	codeNotFound    = "NOT_FOUND"
 	codeReplay      = "IDEMPOTENT_REPLAY"
 	codeUnavailable = "UNAVAILABLE"
 )

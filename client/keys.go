@@ -60,7 +60,7 @@ func (k Keys) All(ctx context.Context, q KeyQuery) iter.Seq2[wire.Key, error] {
 
 // Get reads one key.
 func (k Keys) Get(ctx context.Context, id string) (wire.Key, error) {
-	a, err := send[wire.Key](ctx, k.conn, call{method: http.MethodGet, path: []string{"api-keys", id}})
+	a, err := send[wire.Key](ctx, k.conn, call{method: http.MethodGet, path: "api-keys/{id}", id: id})
 	return a.Data, err
 }
 
@@ -71,7 +71,7 @@ func (k Keys) Get(ctx context.Context, id string) (wire.Key, error) {
 // once and returns the new one. If even that fails, the error names the key.
 func (k Keys) Create(ctx context.Context, in wire.CreateKey, opts ...CallOption) (wire.NewSecretKey, error) {
 	auto := rand.Text()
-	what := call{method: http.MethodPost, path: []string{"api-keys"}, body: in, idempotency: auto}
+	what := call{method: http.MethodPost, path: "api-keys", body: in, idempotency: auto}
 	a, err := send[wire.NewSecretKey](ctx, k.conn, what, opts...)
 	if id, lost := lostSecret(err, auto, what, opts); lost {
 		c, err := k.rotateAgain(ctx, id)
@@ -121,7 +121,7 @@ func (k Keys) rotateAgain(ctx context.Context, id string) (Changed[wire.NewSecre
 
 func rotation(id string, overlap time.Duration, idempotency string) call {
 	return call{
-		method: http.MethodPost, path: []string{"api-keys", id, "rotate"},
+		method: http.MethodPost, path: "api-keys/{id}/rotate", id: id,
 		body:        wire.RotateKey{OverlapSeconds: int64(overlap / time.Second)},
 		idempotency: idempotency,
 	}
@@ -129,12 +129,12 @@ func rotation(id string, overlap time.Duration, idempotency string) call {
 
 // Update changes what in sets; the rest stays.
 func (k Keys) Update(ctx context.Context, id string, in wire.UpdateKey, opts ...CallOption) (Changed[wire.Key], error) {
-	return k.change(ctx, call{method: http.MethodPatch, path: []string{"api-keys", id}, body: in}, opts)
+	return k.change(ctx, call{method: http.MethodPatch, path: "api-keys/{id}", id: id, body: in}, opts)
 }
 
 // EndOverlap ends the superseded secret of a rotation now.
 func (k Keys) EndOverlap(ctx context.Context, id string, opts ...CallOption) (Changed[wire.Key], error) {
-	return k.change(ctx, call{method: http.MethodDelete, path: []string{"api-keys", id, "previous"}}, opts)
+	return k.change(ctx, call{method: http.MethodDelete, path: "api-keys/{id}/previous", id: id}, opts)
 }
 
 // Revoke ends a key for good. Revoking twice is the same success. reason, up to
@@ -142,7 +142,7 @@ func (k Keys) EndOverlap(ctx context.Context, id string, opts ...CallOption) (Ch
 func (k Keys) Revoke(ctx context.Context, id, reason string, opts ...CallOption) (Changed[wire.Key], error) {
 	q := url.Values{}
 	put(q, "reason", reason)
-	return k.change(ctx, call{method: http.MethodDelete, path: []string{"api-keys", id}, query: q}, opts)
+	return k.change(ctx, call{method: http.MethodDelete, path: "api-keys/{id}", id: id, query: q}, opts)
 }
 
 func (k Keys) change(ctx context.Context, what call, opts []CallOption) (Changed[wire.Key], error) {

@@ -25,18 +25,18 @@ func (o Organizations) All(ctx context.Context, at PageOf) iter.Seq2[wire.Organi
 
 // Get reads one organization.
 func (o Organizations) Get(ctx context.Context, id string) (wire.Organization, error) {
-	return o.one(ctx, call{method: http.MethodGet, path: []string{"organizations", id}})
+	return o.one(ctx, call{method: http.MethodGet, path: "organizations/{id}", id: id})
 }
 
 // Create makes an organization and its default project. A repeat after a lost
 // answer returns the first one.
 func (o Organizations) Create(ctx context.Context, in wire.CreateOrganization, opts ...CallOption) (wire.Organization, error) {
-	return o.one(ctx, call{method: http.MethodPost, path: []string{"organizations"}, body: in, idempotency: rand.Text()}, opts...)
+	return o.one(ctx, call{method: http.MethodPost, path: "organizations", body: in, idempotency: rand.Text()}, opts...)
 }
 
 // Update renames, suspends or resumes an organization.
 func (o Organizations) Update(ctx context.Context, id string, in wire.UpdateOrganization, opts ...CallOption) (wire.Organization, error) {
-	return o.one(ctx, call{method: http.MethodPatch, path: []string{"organizations", id}, body: in}, opts...)
+	return o.one(ctx, call{method: http.MethodPatch, path: "organizations/{id}", id: id, body: in}, opts...)
 }
 
 func (o Organizations) one(ctx context.Context, what call, opts ...CallOption) (wire.Organization, error) {

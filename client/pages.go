@@ -37,7 +37,7 @@ func put(q url.Values, name, value string) {
 }
 
 func page[T any](ctx context.Context, c *conn, path string, q url.Values) (Page[T], error) {
-	a, err := send[[]T](ctx, c, call{method: http.MethodGet, path: []string{path}, query: q})
+	a, err := send[[]T](ctx, c, call{method: http.MethodGet, path: path, query: q})
 	p := Page[T]{Items: a.Data}
 	if a.Meta.NextCursor != nil {
 		p.Next = *a.Meta.NextCursor

@@ -36,22 +36,22 @@ func (p Projects) All(ctx context.Context, q ProjectQuery) iter.Seq2[wire.Projec
 
 // Get reads one project.
 func (p Projects) Get(ctx context.Context, id string) (wire.Project, error) {
-	return p.one(ctx, call{method: http.MethodGet, path: []string{"projects", id}})
+	return p.one(ctx, call{method: http.MethodGet, path: "projects/{id}", id: id})
 }
 
 // Create makes a project. A repeat after a lost answer returns the first one.
 func (p Projects) Create(ctx context.Context, in wire.CreateProject, opts ...CallOption) (wire.Project, error) {
-	return p.one(ctx, call{method: http.MethodPost, path: []string{"projects"}, body: in, idempotency: rand.Text()}, opts...)
+	return p.one(ctx, call{method: http.MethodPost, path: "projects", body: in, idempotency: rand.Text()}, opts...)
 }
 
 // Update changes what in sets; the rest stays.
 func (p Projects) Update(ctx context.Context, id string, in wire.UpdateProject, opts ...CallOption) (wire.Project, error) {
-	return p.one(ctx, call{method: http.MethodPatch, path: []string{"projects", id}, body: in}, opts...)
+	return p.one(ctx, call{method: http.MethodPatch, path: "projects/{id}", id: id, body: in}, opts...)
 }
 
 // Delete revokes the project's keys and hides it.
 func (p Projects) Delete(ctx context.Context, id string, opts ...CallOption) (Changed[wire.Project], error) {
-	a, err := send[wire.Project](ctx, p.conn, call{method: http.MethodDelete, path: []string{"projects", id}}, opts...)
+	a, err := send[wire.Project](ctx, p.conn, call{method: http.MethodDelete, path: "projects/{id}", id: id}, opts...)
 	return Changed[wire.Project]{a.Data, a.Meta.Propagation}, err
 }
 

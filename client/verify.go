@@ -12,7 +12,7 @@ import (
 // that is asked about travels in the body only.
 func (c *Client) Verify(ctx context.Context, in wire.Verify) (wire.Verdict, error) {
 	a, err := send[wire.Verdict](ctx, c.conn, call{
-		method: http.MethodPost, path: []string{"api-keys", "verify"}, body: in, spends: true,
+		method: http.MethodPost, path: "api-keys/verify", body: in, spends: true,
 	})
 	if err != nil {
 		return wire.Verdict{}, err
@@ -22,6 +22,6 @@ func (c *Client) Verify(ctx context.Context, in wire.Verify) (wire.Verdict, erro
 
 // WhoAmI is this client's key looking at itself.
 func (c *Client) WhoAmI(ctx context.Context) (wire.WhoAmI, error) {
-	a, err := send[wire.WhoAmI](ctx, c.conn, call{method: http.MethodGet, path: []string{"whoami"}})
+	a, err := send[wire.WhoAmI](ctx, c.conn, call{method: http.MethodGet, path: "whoami"})
 	return a.Data, err
 }
