@@ -64,8 +64,8 @@ func (r reader) Key(id halberd.KeyID) (k halberd.KeyRecord, err error) {
 }
 
 func (r reader) CountKeys(project halberd.ProjectID, now int64) (n int, err error) {
-	err = r.get(`SELECT (SELECT count(*) FROM keys WHERE project = ?1 AND gone = 0 AND expires_at IS NULL)
-		+ (SELECT count(*) FROM keys WHERE project = ?1 AND gone = 0 AND expires_at > ?2)`,
+	err = r.get(`SELECT coalesce((SELECT living FROM populations WHERE project = ?1), 0)
+		- (SELECT count(*) FROM keys INDEXED BY keys_of_project_by_expiry WHERE project = ?1 AND gone = 0 AND expires_at <= ?2)`,
 		[]driver.Value{project[:], now}, func(s *scanner) { n = int(s.int()) })
 	return n, err
 }

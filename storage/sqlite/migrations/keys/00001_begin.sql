@@ -110,6 +110,37 @@ BEGIN
 END;
 -- +goose StatementEnd
 
+-- How many keys of a project are not revoked, so that a ceiling of a million
+-- keys is judged as fast as one of twenty.
+CREATE TABLE populations (
+    project BLOB NOT NULL PRIMARY KEY CHECK (length(project) = 16),
+    living  INTEGER NOT NULL
+) STRICT;
+
+-- +goose StatementBegin
+CREATE TRIGGER populations_born AFTER INSERT ON keys
+WHEN NEW.project IS NOT NULL AND NEW.state <> 'revoked'
+BEGIN
+    INSERT INTO populations VALUES (NEW.project, 1) ON CONFLICT (project) DO UPDATE SET living = living + 1;
+END;
+-- +goose StatementEnd
+
+-- +goose StatementBegin
+CREATE TRIGGER populations_left AFTER UPDATE OF state, project ON keys
+WHEN OLD.project IS NOT NULL AND OLD.state <> 'revoked' AND (NEW.state = 'revoked' OR NEW.project IS NOT OLD.project)
+BEGIN
+    UPDATE populations SET living = living - 1 WHERE project = OLD.project;
+END;
+-- +goose StatementEnd
+
+-- +goose StatementBegin
+CREATE TRIGGER populations_came AFTER UPDATE OF state, project ON keys
+WHEN NEW.project IS NOT NULL AND NEW.state <> 'revoked' AND NEW.project IS NOT OLD.project
+BEGIN
+    INSERT INTO populations VALUES (NEW.project, 1) ON CONFLICT (project) DO UPDATE SET living = living + 1;
+END;
+-- +goose StatementEnd
+
 -- +goose StatementBegin
 CREATE TRIGGER keys_stay BEFORE DELETE ON keys
 BEGIN
