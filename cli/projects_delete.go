@@ -37,13 +37,13 @@ func (a *app) projectsDelete() *cobra.Command {
 		if err != nil {
 			return err
 		}
-		if err := a.showProject(&done.Value); err != nil {
+		if err := a.show(done.Value, func(p *page) { p.line(done.Value.ProjectID) }); err != nil {
 			return err
 		}
 		if !done.Confirmed() {
 			return unconfirmed("the project is deleted", done.Propagation)
 		}
-		a.tell("\nDeleted the project %s; its keys are revoked.", done.Value.Name)
+		a.tell("Deleted the project; its keys are revoked and work nowhere any more.")
 		return nil
 	}
 	return c

@@ -50,9 +50,9 @@ func (p Projects) Update(ctx context.Context, id string, in wire.UpdateProject, 
 }
 
 // Delete revokes the project's keys and hides it.
-func (p Projects) Delete(ctx context.Context, id string, opts ...CallOption) (Changed[wire.Project], error) {
-	a, err := send[wire.Project](ctx, p.conn, call{method: http.MethodDelete, path: "projects/{id}", id: id}, opts...)
-	return Changed[wire.Project]{a.Data, a.Meta.Propagation}, err
+func (p Projects) Delete(ctx context.Context, id string, opts ...CallOption) (Changed[wire.DeletedProject], error) {
+	a, err := send[wire.DeletedProject](ctx, p.conn, call{method: http.MethodDelete, path: "projects/{id}", id: id}, opts...)
+	return Changed[wire.DeletedProject]{a.Data, a.Meta.Propagation}, err
 }
 
 func (p Projects) one(ctx context.Context, what call, opts ...CallOption) (wire.Project, error) {

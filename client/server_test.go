@@ -150,8 +150,11 @@ func TestEveryCallOfTheServerHasAMethod(t *testing.T) {
 	if got, err := c.Keys.Get(ctx, k.KeyID); err != nil || got.State != "revoked" || !d.Confirmed() {
 		t.Errorf("%v %v", got.State, err)
 	}
-	_, err = c.Projects.Delete(ctx, p.ProjectID)
+	gone, err := c.Projects.Delete(ctx, p.ProjectID)
 	must("delete project", err)
+	if gone.Value.ProjectID != p.ProjectID {
+		t.Errorf("deleted %q", gone.Value.ProjectID)
+	}
 
 	first, err := c.Audit.List(ctx, client.AuditQuery{Ascending: true, PageOf: client.PageOf{Limit: 1}})
 	must("audit", err)
