@@ -30,7 +30,7 @@ var hb = sync.OnceValues(func() (string, error) {
 		return "", err
 	}
 	exe := filepath.Join(dir, "hb")
-	if out, err := exec.Command("go", "build", "-o", exe, "../cmd/hb").CombinedOutput(); err != nil {
+	if out, err := exec.Command("go", "build", raceFlag, "-o", exe, "../cmd/hb").CombinedOutput(); err != nil {
 		return dir, fmt.Errorf("building hb: %w\n%s", err, out)
 	}
 	return exe, nil
@@ -188,6 +188,9 @@ func launch(t *testing.T, dir string, args ...string) *process {
 	t.Cleanup(func() {
 		_ = p.cmd.Process.Kill()
 		<-p.done
+		if strings.Contains(p.log.String(), "DATA RACE") || strings.Contains(p.log.String(), "panic: ") {
+			t.Errorf("the server says:\n%s", p.log)
+		}
 	})
 	p.url = <-listens
 	p.http = &http.Client{Timeout: 30 * time.Second, Transport: &http.Transport{MaxIdleConnsPerHost: 16}}
