@@ -99,10 +99,17 @@ type LimitState struct {
 type LimitStates struct {
 	limits []readyLimit // shared, never changed
 	states [maxRateLimits]gcra.State
+	told   []LimitState // instead of both, where another process made the check
 }
+
+// ToldLimits is what a client hands on of a check that a server made.
+func ToldLimits(list []LimitState) LimitStates { return LimitStates{told: list} }
 
 // All lists the states, in the order of the key's limits.
 func (s *LimitStates) All() []LimitState {
+	if s.told != nil {
+		return s.told
+	}
 	out := make([]LimitState, len(s.limits))
 	for i, l := range s.limits {
 		out[i] = LimitState{Name: l.Name, Limit: l.Limit, Remaining: s.states[i].Remaining, Reset: s.states[i].Reset}

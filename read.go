@@ -69,6 +69,15 @@ func (s *Service) keyOf(r Reader, by Actor, id KeyID) (Key, KeyRecord, error) {
 // List reads the keys that the actor reaches and q selects. Damaged rows are
 // left out; Stats counts them.
 func (s *Service) List(ctx context.Context, by Actor, q KeyQuery) (page Keys, err error) {
+	if err := s.Permit(by, ActionReadKeys); err != nil {
+		return page, err
+	}
+	if !q.UnusedSince.IsZero() || q.Sort.By == SortLastUsed {
+		// The store selects and orders by what it knows: tell it first.
+		if err := s.flushUsage(ctx); err != nil {
+			return page, outward(err)
+		}
+	}
 	err = s.look(ctx, by, ActionReadKeys, func(r Reader) error {
 		f, bound, err := s.keyFilter(r, by, q)
 		if err != nil {

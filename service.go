@@ -30,7 +30,7 @@ type Service struct {
 
 	closing  chan struct{}
 	closed   atomic.Bool
-	flushing sync.Mutex // one flush at a time
+	flushing sync.Mutex // held while the tally is drained and stored
 	done     sync.WaitGroup
 }
 
@@ -382,8 +382,6 @@ func (s *Service) flushLoop(every time.Duration) {
 // flush hands the counts to the store. What cannot be stored is dropped and
 // said: counting must never stand in the way of a check.
 func (s *Service) flush(ctx context.Context) {
-	s.flushing.Lock()
-	defer s.flushing.Unlock()
 	ctx, cancel := context.WithTimeout(ctx, 5*time.Second)
 	defer cancel()
 	if err := s.flushDenials(ctx); err != nil && !errors.Is(err, ErrClosed) {

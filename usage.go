@@ -8,6 +8,8 @@ import (
 // flushUsage hands the counts since the last flush to the store, under the
 // minute in which it runs.
 func (s *Service) flushUsage(ctx context.Context) error {
+	s.flushing.Lock()
+	defer s.flushing.Unlock()
 	type odd struct {
 		number uint32
 		kind   uint8

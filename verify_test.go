@@ -300,6 +300,9 @@ func TestLastUsedMoves(t *testing.T) {
 	if k, _ = w.Get(w.Ctx(), w.Admin, c.Key.ID); !k.LastUsedAt.Equal(w.Clock.Now()) {
 		t.Errorf("%v", k.LastUsedAt)
 	}
+	if idle, err := w.List(w.Ctx(), w.Admin, halberd.KeyQuery{Text: c.Key.ID.String(), UnusedSince: w.Clock.Now()}); err != nil || len(idle.List) != 0 {
+		t.Errorf("a key used now is listed as unused: %v", err)
+	}
 	list, _ := w.List(w.Ctx(), w.Admin, halberd.KeyQuery{Text: c.Key.ID.String()})
 	if len(list.List) != 1 || !list.List[0].LastUsedAt.Equal(w.Clock.Now()) {
 		t.Errorf("%+v", list.List)

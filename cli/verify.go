@@ -43,7 +43,7 @@ func (a *app) verify() *cobra.Command {
 				return err
 			}
 		}
-		v, err := api.Verify(cmd.Context(), in)
+		v, err := api.Keys.Verify(cmd.Context(), in)
 		if err != nil {
 			return err
 		}

@@ -1,9 +1,10 @@
-// Package client speaks Halberd's /v1 from Go: the standard library and the
-// types in dialect/enveloped/wire, nothing else.
+// Package client speaks Halberd's /v1 from Go, in the types of
+// dialect/enveloped/wire; its Verify also speaks the library's, so that a Client
+// stands where a *halberd.Service does.
 //
 //	c, err := client.New("https://keys.example.com", os.Getenv("HB_API_KEY"))
 //	made, err := c.Keys.Create(ctx, wire.CreateKey{Label: wire.Some("CI Key")})
-//	verdict, err := c.Verify(ctx, wire.Verify{Key: presented, Scopes: []string{"read"}})
+//	verdict, err := c.Verify(ctx, halberd.Check{Secret: presented, Scopes: []halberd.Scope{"read"}})
 //	for key, err := range c.Keys.All(ctx, client.KeyQuery{}) { … }
 //
 // Every refusal is an *Error. Calls are tried up to four times where trying

@@ -81,7 +81,7 @@ func TestTheKeyIsNeverPrinted(t *testing.T) {
 	l := slog.New(slog.NewJSONHandler(&log, nil))
 	l.Info("client", "client", c, "keys", c.Keys)
 	js, _ := json.Marshal(c)
-	_, e1 := c.Verify(t.Context(), wire.Verify{Key: canary})
+	_, e1 := c.Keys.Verify(t.Context(), wire.Verify{Key: canary})
 	_, e2 := c.WhoAmI(t.Context())
 	_, e3 := client.New("https://keys.example.com", canary+"\n")
 	_, e4 := client.New("http://user:"+canary+"@keys.example.com:x", canary)
@@ -258,12 +258,12 @@ func TestALostRotationWithOverlapIsLeftToTheCaller(t *testing.T) {
 func TestACheckIsRepeatedOnlyWhereItWasNotSpent(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		c, s := speak(t, breaks(io.EOF))
-		if _, err := c.Verify(t.Context(), wire.Verify{Key: canary}); err == nil || len(s.seen) != 1 {
+		if _, err := c.Keys.Verify(t.Context(), wire.Verify{Key: canary}); err == nil || len(s.seen) != 1 {
 			t.Errorf("a lost answer: %v after %d", err, len(s.seen))
 		}
 		dial := &net.OpError{Op: "dial", Err: errors.New("refused")}
 		c, _ = speak(t, breaks(dial), answers(503, away), answers(200, valid))
-		if v, err := c.Verify(t.Context(), wire.Verify{Key: canary}); err != nil || !v.Valid {
+		if v, err := c.Keys.Verify(t.Context(), wire.Verify{Key: canary}); err != nil || !v.Valid {
 			t.Errorf("%v", err)
 		}
 	})

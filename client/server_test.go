@@ -126,7 +126,7 @@ func TestEveryCallOfTheServerHasAMethod(t *testing.T) {
 
 	k, err := c.Keys.Create(ctx, wire.CreateKey{ProjectID: wire.Some(p.ProjectID)})
 	must("create", err)
-	v, err := c.Verify(ctx, wire.Verify{Key: k.Secret, Scopes: []string{"read"}})
+	v, err := c.Keys.Verify(ctx, wire.Verify{Key: k.Secret, Scopes: []string{"read"}})
 	must("verify", err)
 	if !v.Valid {
 		t.Error(v.Code)

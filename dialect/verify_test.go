@@ -32,7 +32,7 @@ func TestAForeignKeyIsAnUnknownKey(t *testing.T) {
 	for _, key := range []string{foreign, serve(t).Root.Reveal()} {
 		a := s.as(service, "POST", "/v1/api-keys/verify", `{"key":`+quoted(key)+`,"include":["label","metadata"]}`).is(t, 200)
 		want := `{"valid":false,"code":"NOT_FOUND","reason":"there is no such key","key_id":null,"external_id":null,"organization_id":null,` +
-			`"project_id":null,"scopes":null,"resources":null,"expires_at":null,"rate_limits":null,"quota":null,"revision":null}`
+			`"project_id":null,"scopes":null,"resources":null,"expires_at":null,"rate_limits":null,"quota":null,"retry_after_seconds":null,"revision":null}`
 		if got := raw(t, a.body, "data"); got != want {
 			t.Error(got)
 		}

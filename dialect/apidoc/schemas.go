@@ -72,7 +72,7 @@ func (s *schemas) teach(t reflect.Type) {
 func (s *schemas) nullObjects() {
 	for name, schema := range s.Map() {
 		t := s.TypeFromRef("#/components/schemas/" + name)
-		for f := range t.Fields() {
+		for _, f := range reflect.VisibleFields(t) { // those of embedded types too
 			prop, _, _ := strings.Cut(f.Tag.Get("json"), ",")
 			p := schema.Properties[prop]
 			switch {

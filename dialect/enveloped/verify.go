@@ -81,6 +81,10 @@ func verdict(v *halberd.Verdict) wire.Verdict {
 	w.OrganizationID, w.ProjectID = textOrNull(v.Organization.String()), textOrNull(v.Project.String())
 	w.Scopes, w.Resources = v.Scopes.Strings(), v.Resources.Strings()
 	w.ExpiresAt, w.Revision = timeOrNull(v.ExpiresAt), &v.Revision
+	if v.RetryAfter > 0 {
+		seconds := int64(math.Ceil(v.RetryAfter.Seconds()))
+		w.RetryAfter = &seconds
+	}
 	w.RateLimits = make([]wire.LimitState, 0, len(v.RateLimits.All()))
 	for _, l := range v.RateLimits.All() {
 		w.RateLimits = append(w.RateLimits, wire.LimitState{

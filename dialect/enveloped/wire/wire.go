@@ -87,6 +87,7 @@ type Key struct {
 	PreviousExpiresAt *time.Time        `json:"previous_expires_at" doc:"While a rotation's overlap runs: when the old secret ends"`
 	IPAllow           []string          `json:"ip_allow" nullable:"false"`
 	RateLimits        []RateLimit       `json:"rate_limits" doc:"null: the project's"`
+	Quota             *QuotaRule        `json:"quota" doc:"null: none"`
 	Metadata          map[string]string `json:"metadata"`
 	Version           int64             `json:"version"`
 }
@@ -177,6 +178,7 @@ type Verdict struct {
 	ExpiresAt      *time.Time        `json:"expires_at"`
 	RateLimits     []LimitState      `json:"rate_limits"`
 	Quota          *Quota            `json:"quota"`
+	RetryAfter     *int64            `json:"retry_after_seconds" doc:"With RATE_LIMITED: when the same check would pass; null: never"`
 	Revision       *int64            `json:"revision" doc:"Of the state that was judged"`
 	Label          *string           `json:"label,omitempty" doc:"With include label"`
 	Metadata       map[string]string `json:"metadata,omitzero" doc:"With include metadata"`
@@ -188,6 +190,14 @@ type LimitState struct {
 	Limit        int64  `json:"limit"`
 	Remaining    int64  `json:"remaining"`
 	ResetSeconds int64  `json:"reset_seconds"`
+}
+
+// QuotaRule is how many uses a key has, and when they come back. No key has one
+// in this version.
+type QuotaRule struct {
+	Limit        int64  `json:"limit"`
+	Refill       string `json:"refill" enum:"none,day,month,interval"`
+	EverySeconds int64  `json:"every_seconds,omitempty"`
 }
 
 // Quota is where a key's quota stands.
