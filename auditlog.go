@@ -22,8 +22,8 @@ func (s *Service) Audit(ctx context.Context, by Actor, q AuditQuery) (out AuditE
 			From: seconds(q.From), To: seconds(q.To), Since: q.After, Ascending: q.Ascending,
 		}
 		if !q.Organization.IsZero() {
-			if !by.reaches(q.Organization, by.project) {
-				return errNotFound()
+			if err := s.reached(r, by, q.Organization, by.project); err != nil {
+				return err
 			}
 			f.Organization = q.Organization
 		}

@@ -7,5 +7,8 @@ func (s *Service) SealForTest(r *KeyRecord, secret Secret) {
 	s.sign(r)
 }
 
+// SignForTest gives a changed record the MAC it would have had.
+func (s *Service) SignForTest(r *KeyRecord) { s.sign(r) }
+
 // MintForTest makes a secret without storing it.
 func MintForTest(prefix string) Secret { return mintSecret(prefix) }

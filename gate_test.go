@@ -3,6 +3,7 @@ package halberd_test
 import (
 	"context"
 	"crypto/sha256"
+	"errors"
 	"sync"
 	"sync/atomic"
 	"testing"
@@ -169,7 +170,7 @@ func TestIdempotency(t *testing.T) {
 				first.Store(&c)
 				return
 			}
-			e, ok := err.(*halberd.Error)
+			e, ok := errors.AsType[*halberd.Error](err)
 			if !ok || e.Code != halberd.CodeIdempotencyReplay {
 				t.Error(err)
 				return

@@ -145,6 +145,16 @@ func (s *Service) organization(r Reader, id OrganizationID) (Organization, error
 	return s.openOrganization(&row)
 }
 
+// reached refuses an organization that a call names and that the actor does not
+// reach, or that is not there: the same answer.
+func (s *Service) reached(r Reader, by Actor, org OrganizationID, project ProjectID) error {
+	if !by.reaches(org, project) {
+		return errNotFound()
+	}
+	_, err := r.Organization(org)
+	return err
+}
+
 func (s *Service) openOrganization(r *OrganizationRecord) (Organization, error) {
 	if !s.seal.genuine(r, r.MAC, new(packer)) {
 		return Organization{}, damagedRow(r.ID, errMAC)

@@ -22,8 +22,8 @@ func (s *Service) ListProjects(ctx context.Context, by Actor, org OrganizationID
 	err = s.look(ctx, by, ActionReadProjects, func(r Reader) error {
 		if org.IsZero() {
 			org = by.organization
-		} else if !by.reaches(org, by.project) {
-			return errNotFound()
+		} else if err := s.reached(r, by, org, by.project); err != nil {
+			return err
 		}
 		if !by.wide() {
 			p, err := s.project(r, by.project)

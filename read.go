@@ -144,8 +144,8 @@ func (s *Service) keyFilter(r Reader, by Actor, q KeyQuery) (f KeyFilter, bound 
 		return f, "", err
 	}
 	if !q.Organization.IsZero() {
-		if !by.reaches(q.Organization, by.project) {
-			return f, "", errNotFound()
+		if err := s.reached(r, by, q.Organization, by.project); err != nil {
+			return f, "", err
 		}
 		f.Organization = q.Organization
 	}

@@ -215,6 +215,38 @@ func TestTombstonesOutrankAnOlderStore(t *testing.T) {
 	}
 }
 
+// A revocation that was committed, and whose tombstone was not written any
+// more, gets it at the next start.
+func TestTheJournalIsCompletedAtTheStart(t *testing.T) {
+	w := fixture.New(t)
+	c := w.Make(halberd.NewKey{})
+	err := w.Store.Update(t.Context(), func(tx halberd.Tx) error {
+		r, err := tx.Key(c.Key.ID)
+		if err != nil {
+			return err
+		}
+		r.State, r.RevokedAt, r.Version = halberd.StateRevoked, 1, r.Version+1
+		w.SignForTest(&r)
+		return tx.UpdateKey(r)
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := again(t, w); err != nil {
+		t.Fatal(err)
+	}
+	found := 0
+	_, err = w.Store.Tombstones(t.Context(), func(ts halberd.Tombstone) error {
+		if ts.Key == c.Key.ID && ts.At == 1 {
+			found++
+		}
+		return nil
+	})
+	if err != nil || found != 1 {
+		t.Errorf("%v, %d tombstones", err, found)
+	}
+}
+
 // below the server: what is shown is stored, and a first start that
 // cannot keep its key makes nothing.
 func TestFirstStartMakesAllOrNothing(t *testing.T) {

@@ -28,6 +28,8 @@ type Service struct {
 	denials  denials
 	verdicts [len(verdictNames)]atomic.Int64
 
+	unburied map[KeyID]Tombstone // while New runs: revoked keys that the journal may lack
+
 	closing  chan struct{}
 	closed   atomic.Bool
 	flushing sync.Mutex // held while the tally is drained and stored
@@ -150,6 +152,7 @@ func (s *Service) load(ctx context.Context) error {
 		return fmt.Errorf("load organizations and projects: %w", err)
 	}
 	since := s.now().Add(-forgetAfter).Unix()
+	s.unburied = map[KeyID]Tombstone{}
 	err = s.store.Load(ctx, runtime.GOMAXPROCS(0), since, func(batch []KeyRecord) error {
 		bad := make([]error, len(batch))
 		var buf packer
@@ -164,6 +167,8 @@ func (s *Service) load(ctx context.Context) error {
 			}
 			if bad[i] != nil {
 				d.damaged[batch[i].ID] = bad[i]
+			} else if batch[i].State == StateRevoked {
+				s.unburied[batch[i].ID] = Tombstone{Key: batch[i].ID, At: batch[i].RevokedAt}
 			}
 		}
 		return nil
@@ -309,6 +314,7 @@ func (s *Service) replayTombstones(ctx context.Context) error {
 			forged++
 			return nil
 		}
+		delete(s.unburied, t.Key)
 		if !told[t.Key] {
 			told[t.Key] = true
 			revive = append(revive, t)
@@ -327,6 +333,19 @@ func (s *Service) replayTombstones(ctx context.Context) error {
 			return fmt.Errorf("replay the journal of revocations: %w", err)
 		}
 		revive = revive[n:]
+	}
+	missing := make([]Tombstone, 0, len(s.unburied))
+	var buf packer
+	for _, t := range s.unburied {
+		t.MAC = s.seal.mac(&t, &buf)
+		missing = append(missing, t)
+	}
+	s.unburied = nil
+	if len(missing) == 0 {
+		return nil
+	}
+	if err := s.store.Entomb(ctx, missing); err != nil {
+		return fmt.Errorf("complete the journal of revocations: %w", err)
 	}
 	return nil
 }
