@@ -225,7 +225,7 @@ func TestTheJournalIsCompletedAtTheStart(t *testing.T) {
 		if err != nil {
 			return err
 		}
-		r.State, r.RevokedAt, r.Version = halberd.StateRevoked, 1, r.Version+1
+		r.State, r.RevokedAt, r.Version = halberd.StateRevoked, w.Clock.Now().Unix(), r.Version+1
 		w.SignForTest(&r)
 		return tx.UpdateKey(r)
 	})
@@ -237,7 +237,7 @@ func TestTheJournalIsCompletedAtTheStart(t *testing.T) {
 	}
 	found := 0
 	_, err = w.Store.Tombstones(t.Context(), func(ts halberd.Tombstone) error {
-		if ts.Key == c.Key.ID && ts.At == 1 {
+		if ts.Key == c.Key.ID && ts.At == w.Clock.Now().Unix() {
 			found++
 		}
 		return nil

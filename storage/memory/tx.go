@@ -1,6 +1,8 @@
 package memory
 
 import (
+	"slices"
+
 	"github.com/halberdhq/halberd"
 	"github.com/halberdhq/halberd/storage/internal/changes"
 )
@@ -13,8 +15,8 @@ type tx struct {
 }
 
 func (t *tx) rollback() {
-	for i := len(t.undo) - 1; i >= 0; i-- {
-		t.undo[i]()
+	for _, undo := range slices.Backward(t.undo) {
+		undo()
 	}
 }
 

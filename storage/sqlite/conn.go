@@ -104,9 +104,8 @@ func (c *conn) once(ctx context.Context, text string) error {
 	if err != nil {
 		return err
 	}
-	defer s.Close()
 	_, err = s.(rawStmt).ExecContext(ctx, nil)
-	return err
+	return errors.Join(err, s.Close())
 }
 
 // exec runs a statement and returns how many rows it changed.

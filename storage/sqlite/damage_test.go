@@ -47,19 +47,19 @@ func copyFolder(t *testing.T, from, to string) {
 
 // afterwards opens a damaged folder and says what came of it: refused by Open
 // or Load, or how many keys there are, and whether a warning was given.
-func afterwards(t *testing.T, dir string) (refused error, keys int, warned bool) {
+func afterwards(t *testing.T, dir string) (keys int, warned bool, refused error) {
 	t.Helper()
 	var log bytes.Buffer
 	s, err := sqlite.Open(t.Context(), dir, sqlite.Options{Log: slog.New(slog.NewTextHandler(&log, nil))})
 	if err != nil {
-		return err, 0, false
+		return 0, false, err
 	}
 	defer s.Close()
 	err = s.Load(t.Context(), 2, 0, func(batch []halberd.KeyRecord) error {
 		keys += len(batch)
 		return nil
 	})
-	return err, keys, strings.Contains(log.String(), "older than what this folder has held")
+	return keys, strings.Contains(log.String(), "older than what this folder has held"), err
 }
 
 func TestDamageNeverLooksLikeAnEmptyStore(t *testing.T) {
@@ -114,7 +114,7 @@ func TestDamageNeverLooksLikeAnEmptyStore(t *testing.T) {
 				dir := t.TempDir()
 				copyFolder(t, c.from, dir)
 				c.damage(dir)
-				refused, keys, warned := afterwards(t, dir)
+				keys, warned, refused := afterwards(t, dir)
 				switch {
 				case refused != nil:
 					refusals++
@@ -170,7 +170,7 @@ func TestARestoredBackupIsTakenAndSaidAloud(t *testing.T) {
 	if err := os.WriteFile(filepath.Join(dir, "halberd.db"), backup.Bytes(), 0o600); err != nil {
 		t.Fatal(err)
 	}
-	refused, keys, warned := afterwards(t, dir)
+	keys, warned, refused := afterwards(t, dir)
 	if refused != nil || keys != 3 || !warned {
 		t.Errorf("%d keys, %v, warned: %v", keys, refused, warned)
 	}

@@ -5,9 +5,10 @@ import (
 	"fmt"
 	"time"
 
-	"github.com/halberdhq/halberd"
 	"modernc.org/sqlite"
 	sqlite3 "modernc.org/sqlite/lib"
+
+	"github.com/halberdhq/halberd"
 )
 
 // What Open may refuse a folder for, besides what the system says.

@@ -165,7 +165,7 @@ func (f *folder) looksLikeDatabase(name string) error {
 	if err != nil {
 		return err
 	}
-	defer file.Close()
+	defer func() { _ = file.Close() }() // only read
 	head := make([]byte, 100)
 	if n, err := io.ReadFull(file, head); err != nil {
 		return fmt.Errorf("%s holds %d bytes, which is no database: %w", f.file(name), n, ErrDamaged)

@@ -159,7 +159,7 @@ func (s *Store) Tombstones(ctx context.Context, each func(halberd.Tombstone) err
 	if err != nil {
 		return 0, fmt.Errorf("reading the journal of revocations: %w", err)
 	}
-	defer f.Close()
+	defer func() { _ = f.Close() }() // only read
 	for in := bufio.NewReader(f); ; {
 		line, err := in.ReadSlice('\n')
 		if errors.Is(err, bufio.ErrBufferFull) { // far longer than any line of ours

@@ -191,7 +191,7 @@ func (s *Store) release() (err error) {
 	if s.tombs != nil {
 		err = errors.Join(err, s.tombs.close())
 	}
-	for s.readers != nil && len(s.readers) > 0 {
+	for len(s.readers) > 0 {
 		err = errors.Join(err, (<-s.readers).close())
 	}
 	if s.writer != nil && s.writer.conn != nil {
