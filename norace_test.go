@@ -1,0 +1,5 @@
+//go:build !race
+
+package halberd_test
+
+const racing = false
