@@ -1,6 +1,7 @@
 package halberd
 
 import (
+	"math/bits"
 	"slices"
 	"strings"
 )
@@ -67,6 +68,10 @@ func ParseScopes(words []string) (Scopes, error) {
 	}
 	slices.Sort(s.words)
 	s.words = slices.Compact(s.words)
+	// Counted as it is kept, so that what was kept can be read again.
+	if n := bits.OnesCount8(s.ladder) + len(s.words); n > maxScopes {
+		return Scopes{}, Invalid("scopes", "must hold at most %d words; with those that they include there are %d", maxScopes, n)
+	}
 	return s, nil
 }
 

@@ -67,3 +67,23 @@ func TestUnknownScopesAreRefused(t *testing.T) {
 		t.Error(err)
 	}
 }
+
+// what is accepted can be kept and read again: the words that admin and
+// write include count as well.
+func TestAcceptedScopesAreReadAgain(t *testing.T) {
+	for _, first := range []string{"admin", "write", "read", "verify", "a:first"} {
+		for n := 28; n <= 32; n++ {
+			words := []string{first}
+			for i := range n - 1 {
+				words = append(words, "a:"+strings.Repeat("b", i+1))
+			}
+			s, err := halberd.ParseScopes(words)
+			if err != nil {
+				continue
+			}
+			if again, err := halberd.ParseScopes(s.Strings()); err != nil || !again.Equal(s) {
+				t.Errorf("%s and %d more: kept as %d words, and then %v", first, n-1, len(s.Strings()), err)
+			}
+		}
+	}
+}

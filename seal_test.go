@@ -116,6 +116,9 @@ func TestEditedOwnersRefuseTheirKeys(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
+	if got := w.Code(c.Secret); got != halberd.Inactive {
+		t.Errorf("the running server answers %s", got)
+	}
 	s, err := again(t, w)
 	if err != nil {
 		t.Fatal(err)

@@ -233,14 +233,22 @@ func (s *Service) apply(c Committed) {
 	defer d.mu.Unlock()
 	var buf packer
 	for i := range c.Organizations {
-		d.putOrganization(c.Organizations[i].organization())
+		r := &c.Organizations[i]
+		o, err := s.openOrganization(r)
+		if err != nil {
+			s.log.Error("a committed organization cannot be believed: its keys are refused", "id", r.ID, "why", err)
+			d.damaged[r.ID] = err
+			o = Organization{ID: r.ID}
+		}
+		d.putOrganization(o)
 	}
 	for i := range c.Projects {
-		p, err := s.openProject(&c.Projects[i], &buf)
+		r := &c.Projects[i]
+		p, err := s.openProject(r, &buf)
 		if err != nil {
-			s.log.Error("a committed project cannot be read", "id", c.Projects[i].ID, "why", err)
-			d.damaged[c.Projects[i].ID] = err
-			continue
+			s.log.Error("a committed project cannot be believed: its keys are refused", "id", r.ID, "why", err)
+			d.damaged[r.ID] = err
+			p = Project{ID: r.ID, Organization: r.Organization}
 		}
 		d.putProject(p)
 	}
