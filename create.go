@@ -76,10 +76,9 @@ func (s *Service) plan(tx Tx, by Actor, n NewKey) (Key, *Project, error) {
 		ID: NewKeyID(), Organization: org, Operator: n.Operator,
 		Name: n.Name, ExternalID: n.ExternalID, Metadata: n.Metadata,
 		Active: true, CreatedAt: now, CreatedBy: by.Ref(), Version: 1,
-		NotBefore: n.NotBefore.UTC().Truncate(time.Second),
 	}
-	if n.NotBefore.IsZero() {
-		k.NotBefore = time.Time{}
+	if k.NotBefore, err = resolveNotBefore(n.NotBefore, now); err != nil {
+		return Key{}, nil, err
 	}
 	defaults := MustScopes("read", "write")
 	var projectLimits RateLimits

@@ -264,3 +264,26 @@ func TestCeilingUnderConcurrency(t *testing.T) {
 		}
 	}
 }
+
+// A beginning that no surface could write would make every list that holds the
+// key fail.
+func TestABeginningCanBeWritten(t *testing.T) {
+	w := fixture.New(t)
+	c := w.Make(halberd.NewKey{})
+	year := 365 * 24 * time.Hour
+	for _, c := range []struct {
+		at   time.Time
+		want halberd.Code
+	}{
+		{time.Date(10000, 1, 1, 0, 0, 0, 0, time.UTC), halberd.CodeInvalid},
+		{time.Date(-1, 1, 1, 0, 0, 0, 0, time.UTC), halberd.CodeInvalid},
+		{time.Unix(0, 0), halberd.CodeInvalid},
+		{w.Clock.Now().Add(101 * year), halberd.CodeInvalid},
+		{w.Clock.Now().Add(99 * year), ""},
+	} {
+		_, err := w.Create(w.Ctx(), w.Admin, halberd.NewKey{NotBefore: c.at})
+		w.Refused(err, c.want)
+	}
+	_, err := w.Update(w.Ctx(), w.Admin, c.Key.ID, halberd.KeyPatch{NotBefore: halberd.Some(time.Date(10000, 1, 1, 0, 0, 0, 0, time.UTC))}, 0)
+	w.Refused(err, halberd.CodeInvalid)
+}

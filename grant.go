@@ -132,3 +132,16 @@ func resolveExpiry(at Maybe[Expiry], days Maybe[ExpiresIn], now time.Time, p *Pr
 	}
 	return end, true, nil
 }
+
+// resolveNotBefore cuts an instant as it is stored and keeps it where every
+// surface can write it: a year has four digits. The zero time is none.
+func resolveNotBefore(at, now time.Time) (time.Time, error) {
+	if at.IsZero() {
+		return time.Time{}, nil
+	}
+	at = at.UTC().Truncate(time.Second)
+	if at.Unix() <= 0 || at.After(now.Add(maxExpiryDays*24*time.Hour)) {
+		return time.Time{}, Invalid("not_before", "must be after 1970 and at most %d days ahead", maxExpiryDays)
+	}
+	return at, nil
+}

@@ -97,9 +97,9 @@ func (s *Service) patch(tx Tx, by Actor, k *Key, p KeyPatch) error {
 		return err
 	}
 	if p.NotBefore.Set {
-		k.NotBefore = p.NotBefore.Value.UTC().Truncate(time.Second)
-		if p.NotBefore.Value.IsZero() {
-			k.NotBefore = time.Time{}
+		var err error
+		if k.NotBefore, err = resolveNotBefore(p.NotBefore.Value, s.stamp()); err != nil {
+			return err
 		}
 	}
 	if p.Scopes.Set {

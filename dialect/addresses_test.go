@@ -38,7 +38,7 @@ func TestQueriesAreReadStrictly(t *testing.T) {
 	for query, field := range map[string]string{
 		"taste=sour": "taste", "limit=1&limit=1": "limit", "limit=0": "limit", "limit=101": "limit", "limit=1e1": "limit", "limit=": "limit",
 		"limit=%2B1": "limit", "state=alive": "state", "state=active,": "state", "state=": "state", "sort=name": "sort", "scope=root": "scope",
-		"expires_before=soon": "expires_before", "project_id=x": "project_id", "organization_id=x": "organization_id",
+		"expires_before=soon": "expires_before", "expires_before=1970-01-01T00:00:00Z": "expires_before", "unused_since=1969-12-31": "unused_since", "project_id=x": "project_id", "organization_id=x": "organization_id",
 		"q=%00": "q", "q=%ff": "q", "a;b": "query", "q=%zz": "query",
 		"cursor=x": "cursor", "cursor=" + strings.Repeat("x", 8000): "cursor", "api_key=x": "api_key", "%27%20OR%201=1": "a field",
 	} {

@@ -95,10 +95,12 @@ func oneOf(words []string) string {
 // comma by.
 var instant = regexp.MustCompile(`^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(\.\d+)?(Z|[+-]\d\d:\d\d)$`)
 
-// Instant reads an RFC 3339 instant, in UTC and whole seconds.
+// Instant reads an RFC 3339 instant, in UTC and whole seconds. The epoch and what
+// was before it are refused, since there 0 is none, and so is what an offset
+// moves out of the years that RFC 3339 can write.
 func Instant(field, text string) (time.Time, error) {
 	t, err := time.Parse(time.RFC3339, text)
-	if err != nil || t.IsZero() || !instant.MatchString(text) {
+	if err != nil || t.Unix() <= 0 || t.UTC().Year() > 9999 || !instant.MatchString(text) {
 		return time.Time{}, halberd.Invalid(field, "must be an instant such as 2026-01-31T12:00:00Z")
 	}
 	return t.UTC().Truncate(time.Second), nil
@@ -106,7 +108,7 @@ func Instant(field, text string) (time.Time, error) {
 
 // InstantOrDate also reads a date, which is the end of that day, UTC.
 func InstantOrDate(field, text string) (time.Time, error) {
-	if day, err := time.Parse(time.DateOnly, text); err == nil && !day.IsZero() {
+	if day, err := time.Parse(time.DateOnly, text); err == nil && day.Unix() >= 0 {
 		return day.Add(24*time.Hour - time.Second), nil
 	}
 	t, err := Instant(field, text)
