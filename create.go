@@ -121,10 +121,10 @@ func (s *Service) plan(tx Tx, by Actor, n NewKey) (Key, *Project, error) {
 	case k.Operator && (p != nil || !k.Scopes.Holds(ScopeAdmin)):
 		return Key{}, nil, Invalid("operator", "is for organization-wide admin keys")
 	}
-	if err := by.grants(&k); err != nil {
+	if err := by.grants(&k, projectLimits); err != nil {
 		return Key{}, nil, err
 	}
-	return k, p, by.grantsLimits(k.RateLimits, projectLimits)
+	return k, p, by.setsLimits(k.RateLimits, projectLimits)
 }
 
 // planExpiry: an asked end is judged, a default is shortened to the nearest

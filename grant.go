@@ -10,8 +10,9 @@ import (
 // The granting rule: no one grants more than they hold. Scopes, resources,
 // addresses, limits and life of what is granted are within the grantor's.
 
-// grants refuses what k would hold beyond the grantor.
-func (a Actor) grants(k *Key) error {
+// grants refuses what k, of a project with these limits, would hold beyond the
+// grantor.
+func (a Actor) grants(k *Key, project RateLimits) error {
 	switch {
 	case !k.Scopes.Within(a.scopes):
 		return escalation("scopes", a.scopes.String())
@@ -23,24 +24,26 @@ func (a Actor) grants(k *Key) error {
 		return refuse(CodeScopeEscalation, "ip_allow goes beyond the addresses your own key may be used from")
 	case !a.expiresAt.IsZero() && (k.ExpiresAt.IsZero() || k.ExpiresAt.After(a.expiresAt)):
 		return refuse(CodeScopeEscalation, "expires_at is later than the end of your own key, %s", a.expiresAt.Format(time.RFC3339))
+	case !k.limits(project).within(a.rateLimits):
+		return refuse(CodeScopeEscalation, "rate_limits go beyond those of your own key")
 	}
 	return nil
+}
+
+// limits are those that hold for k: its own, or its project's.
+func (k *Key) limits(project RateLimits) RateLimits {
+	if k.RateLimits == nil {
+		return project
+	}
+	return k.RateLimits
 }
 
 func escalation(field, held string) error {
 	return refuse(CodeScopeEscalation, "%s go beyond what your own key holds: %s", field, held)
 }
 
-// grantsLimits is the same rule for limits, which may also stand in the
-// project: effective is what would hold for the key.
-func (a Actor) grantsLimits(asked RateLimits, project RateLimits) error {
-	effective := asked
-	if asked == nil {
-		effective = project
-	}
-	if !effective.within(a.rateLimits) {
-		return refuse(CodeScopeEscalation, "rate_limits go beyond those of your own key")
-	}
+// setsLimits refuses limits of a key that go beyond its project's.
+func (a Actor) setsLimits(asked, project RateLimits) error {
 	if asked != nil && !a.operator && !asked.within(project) {
 		return refuse(CodeForbidden, "rate_limits above the project's are set by an operator")
 	}

@@ -26,21 +26,22 @@ func (s *Service) Rotate(ctx context.Context, by Actor, id KeyID, overlap time.D
 		if overlap < 0 || overlap > MaxOverlap || overlap%time.Second != 0 {
 			return Invalid("overlap_seconds", "must be a whole number from 0 to %d", int64(MaxOverlap/time.Second))
 		}
-		// Whoever rotates holds the new secret: it may be no stronger than they.
-		if err := by.grants(&k); err != nil {
-			return err
-		}
-		now := s.stamp()
-		if now.Before(k.PreviousExpiresAt) {
-			return refuse(CodeConflict, "the overlap of the last rotation runs until %s; end it first", k.PreviousExpiresAt.Format(time.RFC3339))
-		}
 		prefix := row.Hint[:len(row.Hint)-4]
+		var limits RateLimits
 		if !k.Project.IsZero() {
 			p, err := s.project(tx, k.Project)
 			if err != nil {
 				return err
 			}
-			prefix = p.KeyPrefix
+			prefix, limits = p.KeyPrefix, p.RateLimits
+		}
+		// Whoever rotates holds the new secret: it may be no stronger than they.
+		if err := by.grants(&k, limits); err != nil {
+			return err
+		}
+		now := s.stamp()
+		if now.Before(k.PreviousExpiresAt) {
+			return refuse(CodeConflict, "the overlap of the last rotation runs until %s; end it first", k.PreviousExpiresAt.Format(time.RFC3339))
 		}
 		before := k
 		secret := mintSecret(prefix)

@@ -129,7 +129,7 @@ func (s *Service) patch(tx Tx, by Actor, k *Key, p KeyPatch) error {
 		if k.RateLimits, err = p.RateLimits.Value.validate("rate_limits"); err != nil {
 			return err
 		}
-		if err := by.grantsLimits(k.RateLimits, limits); err != nil {
+		if err := by.setsLimits(k.RateLimits, limits); err != nil {
 			return err
 		}
 	}
@@ -143,8 +143,8 @@ func (s *Service) patch(tx Tx, by Actor, k *Key, p KeyPatch) error {
 	case k.Operator && !k.Scopes.Holds(ScopeAdmin):
 		return Invalid("scopes", "of an operator must hold admin")
 	}
-	if widens(&was, k) {
-		if err := by.grants(k); err != nil {
+	if widens(&was, k, limits) {
+		if err := by.grants(k, limits); err != nil {
 			return err
 		}
 	}
@@ -160,12 +160,14 @@ func expiredAt(k *Key, now time.Time) bool {
 	return !k.ExpiresAt.IsZero() && !now.Before(k.ExpiresAt)
 }
 
-// widens reports whether after may do anything that before might not.
-func widens(before, after *Key) bool {
+// widens reports whether after may do anything that before might not, in a
+// project with these limits.
+func widens(before, after *Key, project RateLimits) bool {
 	switch {
 	case !after.Scopes.Within(before.Scopes),
 		!after.Resources.Within(before.Resources),
 		!ipWithin(after.IPAllow, before.IPAllow),
+		!after.limits(project).within(before.limits(project)),
 		after.Active && !before.Active,
 		!before.NotBefore.IsZero() && after.NotBefore.Before(before.NotBefore),
 		!before.ExpiresAt.IsZero() && (after.ExpiresAt.IsZero() || after.ExpiresAt.After(before.ExpiresAt)):

@@ -182,3 +182,45 @@ func TestTwoAdminsRevokeEachOther(t *testing.T) {
 		_ = w.Close()
 	}
 }
+
+// limits are held like scopes. Whoever has tight ones gets no looser
+// ones by rotating another key, by bringing one back or by extending one.
+func TestLimitsAreWithinTheGrantors(t *testing.T) {
+	w := fixture.New(t)
+	tight := halberd.RateLimits{{Limit: 1, WindowSeconds: 60}}
+	by := w.Actor(w.Make(halberd.NewKey{Scopes: halberd.Some(halberd.MustScopes("admin")), RateLimits: halberd.Some(tight)}).Secret)
+	loose := w.Make(halberd.NewKey{ExpiresInDays: halberd.Some(halberd.ExpiresIn(1))}).Key.ID
+	asleep := w.Make(halberd.NewKey{}).Key.ID
+	if _, err := w.Update(w.Ctx(), w.Admin, asleep, halberd.KeyPatch{Active: halberd.Some(false)}, 0); err != nil {
+		t.Fatal(err)
+	}
+	for name, do := range map[string]func(halberd.Actor) error{
+		"rotate": func(by halberd.Actor) error { _, err := w.Rotate(w.Ctx(), by, loose, 0, 0); return err },
+		"extend": func(by halberd.Actor) error {
+			_, err := w.Update(w.Ctx(), by, loose, halberd.KeyPatch{ExpiresAt: halberd.Never()}, 0)
+			return err
+		},
+		"activate": func(by halberd.Actor) error {
+			_, err := w.Update(w.Ctx(), by, asleep, halberd.KeyPatch{Active: halberd.Some(true)}, 0)
+			return err
+		},
+	} {
+		if err := do(by); halberd.CodeOf(err) != halberd.CodeScopeEscalation {
+			t.Errorf("%s: %v", name, err)
+		}
+		if err := do(w.Admin); err != nil {
+			t.Errorf("%s by one without limits: %v", name, err)
+		}
+	}
+	// Narrowing another key, also to limits above one's own, grants nothing.
+	if _, err := w.Update(w.Ctx(), by, loose, halberd.KeyPatch{RateLimits: halberd.Some(halberd.RateLimits{{Limit: 5, WindowSeconds: 60}})}, 0); err != nil {
+		t.Error(err)
+	}
+	// A project's limits are held by its keys.
+	if _, err := w.UpdateProject(w.Ctx(), w.Admin, w.Home, halberd.ProjectPatch{RateLimits: halberd.Some(tight)}, 0); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := w.Rotate(w.Ctx(), by, asleep, 0, 0); err != nil {
+		t.Error(err)
+	}
+}
