@@ -52,6 +52,7 @@ const (
 	flagInactive   = 1 << iota
 	flagRevoked    // terminal
 	flagSuperseded // the old secret of a rotation; expires is its end
+	flagEnded      // besides: it has no end to come, whatever the clock says
 )
 
 // owner is where a key belongs, as a check needs it. Replaced, never changed.
@@ -217,8 +218,9 @@ func (d *directory) putKey(r *KeyRecord) error {
 	if !r.PreviousDigest.IsZero() {
 		s := e
 		s.flags |= flagSuperseded
-		end := capped(max(r.PreviousExpiresAt, 1))
-		if s.expires == 0 || end < s.expires {
+		if end := capped(r.PreviousExpiresAt); end == 0 {
+			s.flags |= flagEnded
+		} else if s.expires == 0 || end < s.expires {
 			s.expires = end
 		}
 		d.keys.Put(r.PreviousDigest, s)

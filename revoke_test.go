@@ -249,3 +249,33 @@ func TestConcurrentRotations(t *testing.T) {
 		}
 	}
 }
+
+// A secret that was replaced without an overlap, or whose overlap was ended, is
+// dead whatever the clock does then: also when it is set back.
+func TestAReplacedSecretStaysDeadWhenTheClockGoesBack(t *testing.T) {
+	w := fixture.New(t)
+	at := w.Make(halberd.NewKey{})
+	if _, err := w.Rotate(w.Ctx(), w.Admin, at.Key.ID, 0, 0); err != nil {
+		t.Fatal(err)
+	}
+	ended := w.Make(halberd.NewKey{})
+	if _, err := w.Rotate(w.Ctx(), w.Admin, ended.Key.ID, time.Hour, 0); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := w.EndOverlap(w.Ctx(), w.Admin, ended.Key.ID, 0); err != nil {
+		t.Fatal(err)
+	}
+	w.Clock.Pass(-10 * time.Minute)
+	restarted, err := again(t, w)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for name, old := range map[string]halberd.Secret{"replaced": at.Secret, "ended": ended.Secret} {
+		if got := w.Code(old); got != halberd.Expired {
+			t.Errorf("%s: %s", name, got)
+		}
+		if got := code(t, restarted, old); got != halberd.Expired {
+			t.Errorf("%s, after a restart: %s", name, got)
+		}
+	}
+}

@@ -45,7 +45,10 @@ func (s *Service) Rotate(ctx context.Context, by Actor, id KeyID, overlap time.D
 		}
 		before := k
 		secret := mintSecret(prefix)
-		k.Hint, k.PreviousExpiresAt = secret.Hint(), now.Add(overlap)
+		k.Hint, k.PreviousExpiresAt = secret.Hint(), time.Time{}
+		if overlap > 0 {
+			k.PreviousExpiresAt = now.Add(overlap)
+		}
 		row.PreviousDigest, row.Digest = row.Digest, s.seal.digest(secret)
 		if err := s.put(tx, &row, &k); err != nil {
 			return err
@@ -77,7 +80,7 @@ func (s *Service) EndOverlap(ctx context.Context, by Actor, id KeyID, version in
 			return nil
 		}
 		before := k
-		k.PreviousExpiresAt = now
+		k.PreviousExpiresAt = time.Time{}
 		if err := s.put(tx, &row, &k); err != nil {
 			return err
 		}

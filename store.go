@@ -126,7 +126,7 @@ type KeyRecord struct {
 	CreatedAt         int64
 	ExpiresAt         int64
 	NotBefore         int64
-	PreviousExpiresAt int64
+	PreviousExpiresAt int64 // 0 with a PreviousDigest: it ended at once
 	RevokedAt         int64
 	Version           int64
 	MAC               [32]byte // over all of the above

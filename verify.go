@@ -167,7 +167,8 @@ func (s *Service) present(c *Check, v *Verdict, clock time.Time) (e entry, own *
 		s.refuseKnown(v, &e, Inactive, "the key's organization is suspended")
 	case now < int64(e.notBefore):
 		s.refuseKnown(v, &e, NotYetValid, "the key is not valid yet: see its not_before")
-	case e.expires != 0 && now >= int64(e.expires) && e.flags&flagSuperseded != 0:
+	case e.flags&flagEnded != 0,
+		e.expires != 0 && now >= int64(e.expires) && e.flags&flagSuperseded != 0:
 		s.refuseKnown(v, &e, Expired, "this secret was replaced by a rotation: use the new one")
 	case e.expires != 0 && now >= int64(e.expires):
 		s.refuseKnown(v, &e, Expired, "the key is expired: extend it, or create a new one")
