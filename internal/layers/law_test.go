@@ -56,6 +56,13 @@ var rooms = []room{
 	{path: "internal/fixture", may: ". storage/memory"},
 	{path: "dialect"}, // the dialects together, over HTTP
 	{path: "docs"},    // the documents' examples, run
+
+	// Examples: programs of others, as they would write them.
+	{path: "examples/hookshop", may: ". guard"},
+	{path: "examples/hookshop/consumer"},
+	{path: "examples/hookshop/cmd/hookbase", may: "examples/hookshop/consumer"},
+	{path: "examples/hookshop/cmd/aphids-cli", may: "examples/hookshop/consumer"},
+	{path: "examples/samples", planned: true}, // the documents' samples, run by curl, node and Python
 }
 
 const everythingButCLI = `
@@ -83,7 +90,7 @@ var words = []word{
 	{pkg: "text/template", why: "it does not escape; use html/template"},
 	{pkg: "testing", only: "storage/storagetest internal/fixture", why: "it adds flags to the program"},
 	{pkg: "log", why: "a log/slog.Logger is passed in"},
-	{pkg: "flag", why: "its flags are global; the command line is cobra's"},
+	{pkg: "flag", only: "examples/hookshop/cmd/aphids-cli", why: "its flags are global; the command line is cobra's"},
 	{pkg: "expvar", why: "it registers a public page by itself"},
 	{pkg: "net/http/pprof", only: "server", why: "it registers public pages by itself"},
 	{pkg: "os", never: cellarAndGround, why: "the rules read no files and no environment"},
@@ -97,7 +104,7 @@ var words = []word{
 
 const (
 	surfaces = "internal/request guard dialect/enveloped dialect/plain dialect/apidoc gateway console client cli " +
-		"notify server internal/fixture"
+		"notify server internal/fixture examples/hookshop examples/hookshop/consumer"
 	cellarAndGround = ". internal/typeid internal/keytext internal/index internal/gcra internal/tally"
 )
 
