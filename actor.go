@@ -31,6 +31,8 @@ type Actor struct {
 	ipAllow      []netip.Prefix
 	rateLimits   RateLimits
 	expiresAt    time.Time
+	digest       Digest     // of the secret that was presented
+	from         netip.Addr // where it was presented
 
 	request Request
 }

@@ -10,7 +10,9 @@ import (
 // Permit is the gate: it says whether an actor may do an action at all, and
 // counts the attempt when not. Surfaces ask it before they read a body, so that
 // nobody's values are judged who may not ask; every method of Service asks it
-// again, and a change a third time inside its transaction, against the store.
+// again, and a change a third time inside its transaction, against the store. An
+// actor is judged as its key stands now, not as it stood when it presented
+// itself: whoever is no longer good is UNAUTHORIZED, as at the door.
 func (s *Service) Permit(by Actor, act Action) error {
 	if s.closed.Load() {
 		return outward(ErrClosed)
@@ -18,10 +20,30 @@ func (s *Service) Permit(by Actor, act Action) error {
 	if by.IsZero() {
 		return errUnauthorized()
 	}
-	if !by.permits(act) {
+	now := by
+	if by.kind == ActorKey {
+		p, good := s.stillGood(&by)
+		if !good {
+			return errUnauthorized()
+		}
+		now.scopes, now.operator = p.scopes, p.operator
+	}
+	if !now.permits(act) {
 		return s.deny(by, act, refuse(CodeForbidden, "this credential may not do that: it needs %s", needs(act)))
 	}
 	return nil
+}
+
+// stillGood looks at the actor's key again, in memory, and returns what it may
+// now.
+func (s *Service) stillGood(by *Actor) (*readyPolicy, bool) {
+	e, ok := s.dir.keys.Get((*[32]byte)(&by.digest))
+	if !ok {
+		return nil, false
+	}
+	p := s.dir.policies.At(e.policy).Load()
+	code, _ := standing(&e, s.dir.owners.At(e.owner).Load(), p, by.from, s.now().Unix())
+	return p, code == Valid
 }
 
 func needs(act Action) string {
@@ -87,7 +109,8 @@ func (s *Service) refresh(r Reader, by Actor) (Actor, error) {
 		return Actor{}, err
 	}
 	now := s.now()
-	if k.StateAt(now) != StateActive || now.Before(k.NotBefore) {
+	replaced := by.digest != row.Digest && (by.digest != row.PreviousDigest || k.PreviousExpiresAt.IsZero())
+	if k.StateAt(now) != StateActive || now.Before(k.NotBefore) || replaced || !ipAllowed(k.IPAllow, by.from) {
 		return Actor{}, errUnauthorized()
 	}
 	org, err := r.Organization(k.Organization)
@@ -106,14 +129,11 @@ func (s *Service) refresh(r Reader, by Actor) (Actor, error) {
 			return Actor{}, errUnauthorized()
 		}
 	}
-	return keyActor(&k).Via(by.request), nil
-}
-
-func keyActor(k *Key) Actor {
 	return Actor{
 		kind: ActorKey, key: k.ID, organization: k.Organization, project: k.Project, operator: k.Operator,
 		scopes: k.Scopes, resources: k.Resources, ipAllow: k.IPAllow, rateLimits: k.RateLimits, expiresAt: k.ExpiresAt,
-	}
+		digest: by.digest, from: by.from, request: by.request,
+	}, nil
 }
 
 // audit appends the event of a change to its transaction.

@@ -235,3 +235,89 @@ func TestACancelledChangeChangesNothing(t *testing.T) {
 		t.Errorf("%d keys", len(l.List))
 	}
 }
+
+// A-37 on one node: whoever presented a key before it ended does nothing with it
+// afterwards: no change, no reading, and no check for others.
+func TestAnActorEndsWithItsSecret(t *testing.T) {
+	narrow, _ := halberd.ParseIPAllow([]string{"10.0.0.2"})
+	for name, end := range map[string]func(w *fixture.World, k halberd.Key) error{
+		"revoked": func(w *fixture.World, k halberd.Key) error {
+			_, err := w.Revoke(w.Ctx(), w.Admin, k.ID, "", 0)
+			return err
+		},
+		"deactivated": func(w *fixture.World, k halberd.Key) error {
+			_, err := w.Update(w.Ctx(), w.Admin, k.ID, halberd.KeyPatch{Active: halberd.Some(false)}, 0)
+			return err
+		},
+		"rotated": func(w *fixture.World, k halberd.Key) error {
+			_, err := w.Rotate(w.Ctx(), w.Admin, k.ID, 0, 0)
+			return err
+		},
+		"rotated, and the overlap is over": func(w *fixture.World, k halberd.Key) error {
+			_, err := w.Rotate(w.Ctx(), w.Admin, k.ID, time.Hour, 0)
+			w.Clock.Pass(time.Hour)
+			return err
+		},
+		"rotated twice": func(w *fixture.World, k halberd.Key) error {
+			_, err := w.Rotate(w.Ctx(), w.Admin, k.ID, 0, 0)
+			_, err2 := w.Rotate(w.Ctx(), w.Admin, k.ID, time.Hour, 0)
+			return errors.Join(err, err2)
+		},
+		"kept to another address": func(w *fixture.World, k halberd.Key) error {
+			_, err := w.Update(w.Ctx(), w.Admin, k.ID, halberd.KeyPatch{IPAllow: halberd.Some(narrow)}, 0)
+			return err
+		},
+		"of a suspended project": func(w *fixture.World, k halberd.Key) error {
+			_, err := w.UpdateProject(w.Ctx(), w.Admin, k.Project, halberd.ProjectPatch{Active: halberd.Some(false)}, 0)
+			return err
+		},
+	} {
+		w := fixture.New(t)
+		made := w.Make(halberd.NewKey{Scopes: halberd.Some(halberd.MustScopes("admin"))})
+		by, err := w.Authenticate(w.Ctx(), made.Secret, halberd.Request{ClientIP: addr("10.0.0.1")})
+		if err != nil {
+			t.Fatal(err)
+		}
+		if err := end(w, made.Key); err != nil {
+			t.Fatal(err)
+		}
+		for what, do := range map[string]func() error{
+			"create": func() error { _, err := w.Create(w.Ctx(), by, halberd.NewKey{}); return err },
+			"check": func() error {
+				_, err := w.VerifyFor(w.Ctx(), by, halberd.Check{Secret: w.Root})
+				return err
+			},
+			"read":  func() error { _, err := w.Get(w.Ctx(), by, made.Key.ID); return err },
+			"list":  func() error { _, err := w.List(w.Ctx(), by, halberd.KeyQuery{}); return err },
+			"audit": func() error { _, err := w.Audit(w.Ctx(), by, halberd.AuditQuery{}); return err },
+		} {
+			if err := do(); halberd.CodeOf(err) != halberd.CodeUnauthorized {
+				t.Errorf("%s: %s: %v", name, what, err)
+			}
+		}
+	}
+}
+
+// During an overlap both secrets act; a narrowed actor reads no more than it may
+// now.
+func TestAnActorIsJudgedAsItStandsNow(t *testing.T) {
+	w := fixture.New(t)
+	made := w.Make(halberd.NewKey{Scopes: halberd.Some(halberd.MustScopes("admin"))})
+	old := w.Actor(made.Secret)
+	if _, err := w.Rotate(w.Ctx(), w.Admin, made.Key.ID, time.Hour, 0); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := w.Create(w.Ctx(), old, halberd.NewKey{}); err != nil {
+		t.Error(err)
+	}
+	if _, err := w.Update(w.Ctx(), w.Admin, made.Key.ID, halberd.KeyPatch{Scopes: halberd.Some(halberd.MustScopes("verify"))}, 0); err != nil {
+		t.Fatal(err)
+	}
+	_, err := w.List(w.Ctx(), old, halberd.KeyQuery{})
+	w.Refused(err, halberd.CodeForbidden)
+	_, err = w.Audit(w.Ctx(), old, halberd.AuditQuery{})
+	w.Refused(err, halberd.CodeForbidden)
+	if _, err := w.VerifyFor(w.Ctx(), old, halberd.Check{Secret: w.Root}); err != nil {
+		t.Error(err)
+	}
+}

@@ -155,29 +155,35 @@ func (s *Service) present(c *Check, v *Verdict, clock time.Time) (e entry, own *
 	v.Scopes, v.Resources, v.Operator = p.scopes, p.resources, p.operator
 	v.ExpiresAt = instant(int64(e.expires))
 
-	now := clock.Unix()
+	if code, reason := standing(&e, own, p, c.ClientIP, clock.Unix()); code != Valid {
+		s.refuseKnown(v, &e, code, reason)
+		return e, nil, nil, false
+	}
+	return e, own, p, true
+}
+
+// standing is the part of the order that asks nothing but who, where and when.
+func standing(e *entry, own *owner, p *readyPolicy, from netip.Addr, now int64) (code VerdictCode, reason string) {
 	switch {
 	case e.flags&flagRevoked != 0:
-		s.refuseKnown(v, &e, Revoked, "the key was revoked and cannot come back: create a new one")
+		return Revoked, "the key was revoked and cannot come back: create a new one"
 	case e.flags&flagInactive != 0:
-		s.refuseKnown(v, &e, Inactive, "the key is deactivated: activate it to use it again")
+		return Inactive, "the key is deactivated: activate it to use it again"
 	case !own.active:
-		s.refuseKnown(v, &e, Inactive, "the key's project is suspended")
+		return Inactive, "the key's project is suspended"
 	case !own.orgActive:
-		s.refuseKnown(v, &e, Inactive, "the key's organization is suspended")
+		return Inactive, "the key's organization is suspended"
 	case now < int64(e.notBefore):
-		s.refuseKnown(v, &e, NotYetValid, "the key is not valid yet: see its not_before")
+		return NotYetValid, "the key is not valid yet: see its not_before"
 	case e.flags&flagEnded != 0,
 		e.expires != 0 && now >= int64(e.expires) && e.flags&flagSuperseded != 0:
-		s.refuseKnown(v, &e, Expired, "this secret was replaced by a rotation: use the new one")
+		return Expired, "this secret was replaced by a rotation: use the new one"
 	case e.expires != 0 && now >= int64(e.expires):
-		s.refuseKnown(v, &e, Expired, "the key is expired: extend it, or create a new one")
-	case !ipAllowed(p.ipAllow, c.ClientIP):
-		s.refuseKnown(v, &e, IPNotAllowed, "the key may not be used from this address")
-	default:
-		return e, own, p, true
+		return Expired, "the key is expired: extend it, or create a new one"
+	case !ipAllowed(p.ipAllow, from):
+		return IPNotAllowed, "the key may not be used from this address"
 	}
-	return e, nil, nil, false
+	return Valid, ""
 }
 
 // decideWhat is the second half: the key is good; may it do this, now?
@@ -281,6 +287,6 @@ func (s *Service) Authenticate(_ context.Context, secret Secret, r Request) (Act
 	return Actor{
 		kind: ActorKey, key: e.id, organization: own.organization, project: own.project, operator: p.operator,
 		scopes: p.scopes, resources: p.resources, ipAllow: p.ipAllow, rateLimits: p.rateLimits,
-		expiresAt: v.ExpiresAt, request: r,
+		expiresAt: v.ExpiresAt, digest: s.seal.digest(secret), from: r.ClientIP, request: r,
 	}, nil
 }

@@ -160,3 +160,40 @@ func TestA76_NotGoodLooksOneWay(t *testing.T) {
 		t.Error(denied.header)
 	}
 }
+
+// A-37 on one node, as an attacker would hold a dying key alive: the request is
+// sent before the key is replaced, its body afterwards.
+func TestA37_ABodyThatComesAfterTheEndOfItsKey(t *testing.T) {
+	s := serve(t)
+	made := s.Make(halberd.NewKey{Scopes: halberd.Some(halberd.MustScopes("admin"))})
+	for path, body := range map[string]string{"/v1/api-keys": `{"scopes":["admin"]}`, "/v1/api-keys/verify": `{"key":"` + s.Root.Reveal() + `"}`} {
+		c, err := new(net.Dialer).DialContext(t.Context(), "tcp", strings.TrimPrefix(s.URL, "http://"))
+		if err != nil {
+			t.Fatal(err)
+		}
+		t.Cleanup(func() { _ = c.Close() })
+		fmt.Fprintf(c, "POST %s HTTP/1.1\r\nHost: x\r\nAuthorization: Bearer %s\r\nContent-Type: application/json\r\nContent-Length: %d\r\nExpect: 100-continue\r\n\r\n",
+			path, made.Secret.Reveal(), len(body))
+		in := bufio.NewReader(c)
+		if line, err := in.ReadString('\n'); err != nil || !strings.Contains(line, "100 Continue") {
+			t.Fatalf("%v: %s", err, line) // it was let in, and its body is waited for
+		}
+		if _, err := in.ReadString('\n'); err != nil {
+			t.Fatal(err)
+		}
+		rotated, err := s.Rotate(s.Ctx(), s.Admin, made.Key.ID, 0, 0)
+		if err != nil {
+			t.Fatal(err)
+		}
+		fmt.Fprint(c, body)
+		res, err := http.ReadResponse(in, nil)
+		if err != nil {
+			t.Fatal(err)
+		}
+		_ = res.Body.Close()
+		if res.StatusCode != http.StatusUnauthorized {
+			t.Errorf("%s: %s", path, res.Status)
+		}
+		made.Secret = rotated.Secret
+	}
+}
