@@ -6,6 +6,7 @@ package keytext
 
 import (
 	"crypto/rand"
+	"encoding/binary"
 	"hash/crc32"
 	"unsafe"
 )
@@ -74,21 +75,15 @@ func Parse(text string) bool {
 	if n < 1 || len(text) > MaxLen || text[n] != '_' || !ValidPrefix(text[:n]) {
 		return false
 	}
-	// Every character of the tail is a digit or a letter: the sign of bad stays
-	// clear. Written without branches, since every check of a key runs it. Bit
-	// 0x20 folds the letters' cases, and nothing else into a letter.
-	tail := text[n+1:]
-	var bad int32
-	for i := range tailLen {
-		digit, letter := int32(tail[i])-'0', int32(tail[i]|0x20)-'a'
-		bad |= (digit | (9 - digit)) & (letter | (25 - letter))
-	}
-	if bad < 0 {
-		return false
-	}
 	// A view, not a copy: a buffer would escape into the checksum's assembly.
-	body := unsafe.Slice(unsafe.StringData(text), len(text)-sumLen)
-	return uint64(crc32.ChecksumIEEE(body)) == readSum(tail[randomLen:])
+	key := unsafe.Slice(unsafe.StringData(text), len(text))
+	tail := key[n+1:]
+	for i := 0; i < tailLen; i += 8 {
+		if !alphanumeric(binary.LittleEndian.Uint64(tail[i:])) {
+			return false
+		}
+	}
+	return uint64(crc32.ChecksumIEEE(key[:len(key)-sumLen])) == readSum((*[sumLen]byte)(tail[randomLen:]))
 }
 
 // Hint returns what may be displayed of a well-formed key: its prefix,
@@ -97,16 +92,31 @@ func Hint(text string) string {
 	return text[:len(text)-tailLen+HintLen]
 }
 
+// alphanumeric reports whether each of eight bytes is a digit or a letter. It
+// works on all eight at once, since every check of a key asks four times: a
+// byte below 0x80 plus (0x80 - x) has its top bit set when the byte is at least
+// x, and no sum reaches into the next byte. Bit 0x20 folds the letters' cases,
+// and nothing else into a letter.
+func alphanumeric(eight uint64) bool {
+	const each, top = 0x0101010101010101, 0x8080808080808080
+	folded := eight | 0x20*each
+	digit := (eight + (0x80-'0')*each) &^ (eight + (0x80-'9'-1)*each)
+	letter := (folded + (0x80-'a')*each) &^ (folded + (0x80-'z'-1)*each)
+	return eight&top == 0 && (digit|letter)&top == top
+}
+
 // readSum is the number that six base62 characters write.
-func readSum(text string) (sum uint64) {
-	for i := range sumLen {
-		c := int32(text[i])
-		digit := c - '0'
-		digit -= ('9' - c) >> 31 & ('A' - '9' - 1)
-		digit -= ('Z' - c) >> 31 & ('a' - 'Z' - 1)
-		sum = sum*62 + uint64(digit)
-	}
-	return sum
+func readSum(text *[sumLen]byte) uint64 {
+	pair := func(i int) uint64 { return digit(text[i])*62 + digit(text[i+1]) }
+	return (pair(0)*62*62+pair(2))*62*62 + pair(4)
+}
+
+// digit is the value of a base62 character.
+func digit(c byte) uint64 {
+	d := int32(c) - '0'
+	d -= ('9' - int32(c)) >> 31 & ('A' - '9' - 1)
+	d -= ('Z' - int32(c)) >> 31 & ('a' - 'Z' - 1)
+	return uint64(d)
 }
 
 func appendSum(dst []byte, sum uint32) []byte {

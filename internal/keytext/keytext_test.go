@@ -1,6 +1,7 @@
 package keytext_test
 
 import (
+	"hash/crc32"
 	"math"
 	"strings"
 	"testing"
@@ -114,6 +115,25 @@ func BenchmarkParse(b *testing.B) {
 	for b.Loop() {
 		if !keytext.Parse(k) {
 			b.Fatal("refused")
+		}
+	}
+}
+
+// Whatever its checksum says, a text with any other byte in its tail is no key;
+// with a digit or letter there, it is one.
+func TestTheTailIsBase62(t *testing.T) {
+	for at := range 26 {
+		for c := range 256 {
+			body := []byte("hb_live_0aZ9bY8cX7dW6eV5fU4gT3hS2i")
+			body[8+at] = byte(c)
+			sum := make([]byte, 6)
+			for i, n := 5, crc32.ChecksumIEEE(body); i >= 0; i-- {
+				sum[i] = base62[n%62]
+				n /= 62
+			}
+			if got, want := keytext.Parse(string(body)+string(sum)), strings.ContainsRune(base62, rune(c)) && c < 0x80; got != want {
+				t.Fatalf("byte %#x at %d: %v", c, at, got)
+			}
 		}
 	}
 }
