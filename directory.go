@@ -1,7 +1,6 @@
 package halberd
 
 import (
-	"math"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -43,8 +42,8 @@ type entry struct {
 	owner     uint32
 	policy    uint32
 	external  uint32 // 0: none
-	expires   uint32 // Unix seconds; 0: never; capped at the year 2106
-	notBefore uint32
+	expires   int64  // Unix seconds; 0: never
+	notBefore int64
 	flags     uint8
 }
 
@@ -200,7 +199,7 @@ func (d *directory) putKey(r *KeyRecord) error {
 		id: r.ID, policy: p,
 		owner:    d.ownerNumber(ownerKey{r.Organization, r.Project}),
 		external: d.externalNumber(r.ExternalID),
-		expires:  capped(r.ExpiresAt), notBefore: capped(r.NotBefore),
+		expires:  r.ExpiresAt, notBefore: r.NotBefore,
 	}
 	switch r.State {
 	case StateActive:
@@ -218,7 +217,7 @@ func (d *directory) putKey(r *KeyRecord) error {
 	if !r.PreviousDigest.IsZero() {
 		s := e
 		s.flags |= flagSuperseded
-		if end := capped(r.PreviousExpiresAt); end == 0 {
+		if end := r.PreviousExpiresAt; end == 0 {
 			s.flags |= flagEnded
 		} else if s.expires == 0 || end < s.expires {
 			s.expires = end
@@ -251,8 +250,6 @@ func (d *directory) ordinalOf(r *KeyRecord, owner uint32) uint32 {
 	}
 	return n
 }
-
-func capped(s int64) uint32 { return uint32(min(max(s, 0), math.MaxUint32)) }
 
 // who says whose count a number is.
 func (d *directory) who(ordinal uint32) (KeyID, *owner) {

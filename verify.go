@@ -153,7 +153,7 @@ func (s *Service) present(c *Check, v *Verdict, clock time.Time) (e entry, own *
 	v.KeyID, v.Organization, v.Project = e.id, own.organization, own.project
 	v.ExternalID = d.externalText(e.external)
 	v.Scopes, v.Resources, v.Operator = p.scopes, p.resources, p.operator
-	v.ExpiresAt = instant(int64(e.expires))
+	v.ExpiresAt = instant(e.expires)
 
 	if code, reason := standing(&e, own, p, c.ClientIP, clock.Unix()); code != Valid {
 		s.refuseKnown(v, &e, code, reason)
@@ -173,12 +173,12 @@ func standing(e *entry, own *owner, p *readyPolicy, from netip.Addr, now int64) 
 		return Inactive, "the key's project is suspended"
 	case !own.orgActive:
 		return Inactive, "the key's organization is suspended"
-	case now < int64(e.notBefore):
+	case now < e.notBefore:
 		return NotYetValid, "the key is not valid yet: see its not_before"
 	case e.flags&flagEnded != 0,
-		e.expires != 0 && now >= int64(e.expires) && e.flags&flagSuperseded != 0:
+		e.expires != 0 && now >= e.expires && e.flags&flagSuperseded != 0:
 		return Expired, "this secret was replaced by a rotation: use the new one"
-	case e.expires != 0 && now >= int64(e.expires):
+	case e.expires != 0 && now >= e.expires:
 		return Expired, "the key is expired: extend it, or create a new one"
 	case !ipAllowed(p.ipAllow, from):
 		return IPNotAllowed, "the key may not be used from this address"

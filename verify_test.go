@@ -322,3 +322,18 @@ func TestVerifyAllocatesNothing(t *testing.T) {
 		t.Errorf("%v allocations", n)
 	}
 }
+
+// A verdict tells the end that the key has, also one in the next century.
+func TestAVerdictTellsTheKeysOwnEnd(t *testing.T) {
+	w := fixture.New(t)
+	c := w.Make(halberd.NewKey{ExpiresInDays: halberd.Some(halberd.ExpiresIn(36_500))})
+	later := w.Make(halberd.NewKey{NotBefore: w.Clock.Now().AddDate(90, 0, 0)})
+	v, err := w.Verify(w.Ctx(), halberd.Check{Secret: c.Secret})
+	if err != nil || !v.ExpiresAt.Equal(c.Key.ExpiresAt) {
+		t.Errorf("%v: the verdict says %s, the key %s", err, v.ExpiresAt, c.Key.ExpiresAt)
+	}
+	w.Clock.Pass(85 * 365 * 24 * time.Hour) // past what 32 bits of seconds hold
+	if got := w.Code(later.Secret); got != halberd.NotYetValid {
+		t.Errorf("a key is good years before its not_before: %s", got)
+	}
+}
