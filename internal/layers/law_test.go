@@ -62,7 +62,7 @@ var rooms = []room{
 	{path: "examples/hookshop/consumer"},
 	{path: "examples/hookshop/cmd/hookbase", may: "examples/hookshop/consumer"},
 	{path: "examples/hookshop/cmd/aphids-cli", may: "examples/hookshop/consumer"},
-	{path: "examples/samples", planned: true}, // the documents' samples, run by curl, node and Python
+	{path: "examples/samples"}, // the documents' samples, run by curl, node and Python
 }
 
 const everythingButCLI = `

@@ -1,0 +1,1 @@
+export HIVE_API_KEY="YOUR_API_KEY"

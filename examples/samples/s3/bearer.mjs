@@ -1,0 +1,6 @@
+const response = await fetch('https://api.example.com/api/sources', {
+  headers: {
+    'Authorization': 'Bearer YOUR_API_KEY'
+  }
+});
+const data = await response.json();

@@ -1,0 +1,7 @@
+const response = await fetch('https://api.example.com/api/api-keys/KEY_ID', {
+  method: 'DELETE',
+  headers: {
+    'Authorization': 'Bearer YOUR_API_KEY'
+  }
+});
+const data = await response.json();
