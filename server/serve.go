@@ -42,8 +42,9 @@ type instance struct {
 }
 
 // serve runs an instance until ctx ends. What an operator reads at the start
-// goes to stdout, the log to stderr.
-func serve(ctx context.Context, src sources, version string, stdout, stderr io.Writer) error {
+// goes to stdout, the log to stderr. What is in then runs once every key is
+// loaded, and an error of it ends the instance.
+func serve(ctx context.Context, src sources, version string, stdout, stderr io.Writer, then ...begin) error {
 	c, err := src.load()
 	if err != nil {
 		return misused(err)
@@ -66,12 +67,15 @@ func serve(ctx context.Context, src sources, version string, stdout, stderr io.W
 	if in.store, err = sqlite.Open(ctx, c.Data, sqlite.Options{Log: in.log}); err != nil {
 		return err
 	}
-	err = in.run(ctx, hup, stdout)
+	err = in.run(ctx, hup, stdout, then)
 	return errors.Join(err, in.close())
 }
 
+// begin is what may run beside an instance that is ready. It returns at once.
+type begin func(ctx context.Context, in *instance, svc *halberd.Service, address string) error
+
 // run listens, loads, and waits for the end.
-func (in *instance) run(ctx context.Context, hup <-chan os.Signal, stdout io.Writer) error {
+func (in *instance) run(ctx context.Context, hup <-chan os.Signal, stdout io.Writer, then []begin) error {
 	c := in.current()
 	address, err := in.listen(ctx, c)
 	if err != nil {
@@ -90,6 +94,11 @@ func (in *instance) run(ctx context.Context, hup <-chan os.Signal, stdout io.Wri
 	in.service.Store(svc)
 	in.log.Info("ready", "version", in.version, "listen", address, "keys", svc.Stats().Keys, "loaded_in", in.now().Sub(begin))
 	in.greet(stdout, c, address, made)
+	for _, begin := range then {
+		if err := begin(ctx, in, svc, address); err != nil {
+			return err
+		}
+	}
 	for {
 		select {
 		case <-ctx.Done():
