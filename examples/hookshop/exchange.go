@@ -97,8 +97,8 @@ func readBody(w http.ResponseWriter, r *http.Request, into any) error {
 // run runs an operation with the lock and answers without it.
 func (a *api) run(w http.ResponseWriter, r *http.Request, status int, do operation) {
 	key, ok := guard.From(r.Context())
-	if !ok {
-		a.fail(w, r, errors.New("no key was asked for"))
+	if !ok || key.Organization.IsZero() { // whose shop would it be?
+		a.fail(w, r, errors.New("no key was asked for, or it belongs to no organization"))
 		return
 	}
 	text, out, err := a.locked(&call{api: a, key: key, id: r.PathValue("id")}, do)
