@@ -2,6 +2,7 @@ package halberd
 
 import (
 	"context"
+	"crypto/hmac"
 	"errors"
 	"sync"
 	"time"
@@ -37,12 +38,11 @@ func (s *Service) Permit(by Actor, act Action) error {
 // stillGood looks at the actor's key again, in memory, and returns what it may
 // now.
 func (s *Service) stillGood(by *Actor) (*readyPolicy, bool) {
-	e, ok := s.dir.keys.Get((*[32]byte)(&by.digest))
+	e, own, p, _, ok := s.dir.find(&by.digest)
 	if !ok {
 		return nil, false
 	}
-	p := s.dir.policies.At(e.policy).Load()
-	code, _ := standing(&e, s.dir.owners.At(e.owner).Load(), p, by.from, s.now().Unix())
+	code, _ := standing(&e, own, p, by.from, s.now().Unix())
 	return p, code == Valid
 }
 
@@ -109,7 +109,8 @@ func (s *Service) refresh(r Reader, by Actor) (Actor, error) {
 		return Actor{}, err
 	}
 	now := s.now()
-	replaced := by.digest != row.Digest && (by.digest != row.PreviousDigest || k.PreviousExpiresAt.IsZero())
+	replaced := !hmac.Equal(by.digest[:], row.Digest[:]) &&
+		(k.PreviousExpiresAt.IsZero() || !hmac.Equal(by.digest[:], row.PreviousDigest[:]))
 	if k.StateAt(now) != StateActive || now.Before(k.NotBefore) || replaced || !ipAllowed(k.IPAllow, by.from) {
 		return Actor{}, errUnauthorized()
 	}
