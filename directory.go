@@ -21,17 +21,18 @@ type directory struct {
 	words    index.Array[[maxRateLimits]atomic.Int64] // of the limits, by ordinal; grown once a limit exists
 	revision atomic.Int64
 
-	mu         sync.Mutex // guards what follows: the writer's side
-	ownerOf    map[ownerKey]uint32
-	projects   map[ProjectID]*Project
-	orgs       map[OrganizationID]*Organization
-	policyOf   map[policyKey]uint32
-	externalOf map[string]uint32
-	previous   map[uint32]Digest // ordinal → the superseded digest in the table
-	ordinals   uint32
-	limited    bool          // some policy or project has a limit: words are kept
-	grown      func(n int)   // told of new ordinals before they are used
-	damaged    map[any]error // rows that were refused, by id
+	mu                       sync.Mutex // guards what follows: the writer's side
+	ownerOf                  map[ownerKey]uint32
+	projects                 map[ProjectID]*Project
+	orgs                     map[OrganizationID]*Organization
+	policyOf                 map[policyKey]share
+	externalOf               map[string]share
+	policyNext, externalNext uint32            // numbers are not given twice: a check may still hold one
+	previous                 map[uint32]Digest // ordinal → the superseded digest in the table
+	ordinals                 uint32
+	limited                  bool          // some policy or project has a limit: words are kept
+	grown                    func(n int)   // told of new ordinals before they are used
+	damaged                  map[any]error // rows that were refused, by id
 }
 
 // entry is a key under one of its digests. It has no pointers and is never
@@ -74,9 +75,13 @@ type ownerKey struct {
 	project      ProjectID
 }
 
+// share is a value that many keys name by its number, while some do.
+type share struct{ number, keys uint32 }
+
 // readyPolicy is a policy with its limits worked out.
 type readyPolicy struct {
 	policy
+	key    policyKey
 	limits []readyLimit // meaningful unless rateLimits is nil
 }
 
@@ -98,11 +103,12 @@ func ready(ls RateLimits) []readyLimit {
 func newDirectory(grown func(n int)) *directory {
 	d := &directory{
 		ownerOf: map[ownerKey]uint32{}, projects: map[ProjectID]*Project{},
-		orgs: map[OrganizationID]*Organization{}, policyOf: map[policyKey]uint32{},
-		externalOf: map[string]uint32{"": 0}, previous: map[uint32]Digest{},
+		orgs: map[OrganizationID]*Organization{}, policyOf: map[policyKey]share{},
+		externalOf: map[string]share{}, externalNext: 1, previous: map[uint32]Digest{},
 		damaged: map[any]error{}, grown: grown,
 	}
 	d.external.Grow(1)
+	d.external.At(0).Store(new(string))
 	return d
 }
 
@@ -160,45 +166,91 @@ func (d *directory) ownerNumber(k ownerKey) uint32 {
 	return n
 }
 
-func (d *directory) policyNumber(k policyKey) (uint32, error) {
-	n, ok := d.policyOf[k]
-	if !ok {
+// takePolicy and takeExternal number a value for one more key; letGo is the
+// reverse.
+func (d *directory) takePolicy(k policyKey) (uint32, error) {
+	of, there := d.policyOf[k]
+	if !there {
 		p, err := decodePolicy(k.scopes, k.policy)
 		if err != nil {
 			return 0, err
 		}
-		n = uint32(len(d.policyOf))
-		d.policies.Grow(int(n) + 1)
-		d.policies.At(n).Store(&readyPolicy{*p, ready(p.rateLimits)})
+		of.number = d.policyNext
+		d.policyNext++
+		d.policies.Grow(int(d.policyNext))
+		d.policies.At(of.number).Store(&readyPolicy{*p, k, ready(p.rateLimits)})
 		if len(p.rateLimits) > 0 {
 			d.keepWords()
 		}
-		d.policyOf[k] = n
 	}
-	return n, nil
+	of.keys++
+	d.policyOf[k] = of
+	return of.number, nil
 }
 
-func (d *directory) externalNumber(s string) uint32 {
-	n, ok := d.externalOf[s]
-	if !ok {
-		n = uint32(len(d.externalOf))
-		d.external.Grow(int(n) + 1)
-		d.external.At(n).Store(&s)
-		d.externalOf[s] = n
+func (d *directory) takeExternal(s string) uint32 {
+	if s == "" {
+		return 0
 	}
-	return n
+	of, there := d.externalOf[s]
+	if !there {
+		of.number = d.externalNext
+		d.externalNext++
+		d.external.Grow(int(d.externalNext))
+		d.external.At(of.number).Store(&s)
+	}
+	of.keys++
+	d.externalOf[s] = of
+	return of.number
+}
+
+// letGo is called when no slot names the entry any more. What no key shares is
+// forgotten: an edit must not cost memory for good.
+func (d *directory) letGo(e entry) {
+	k := d.policies.At(e.policy).Load().key
+	if of := d.policyOf[k]; of.keys > 1 {
+		d.policyOf[k] = share{of.number, of.keys - 1}
+	} else {
+		delete(d.policyOf, k)
+		d.policies.At(e.policy).Store(nil)
+	}
+	if e.external == 0 {
+		return
+	}
+	s := *d.external.At(e.external).Load()
+	if of := d.externalOf[s]; of.keys > 1 {
+		d.externalOf[s] = share{of.number, of.keys - 1}
+	} else {
+		delete(d.externalOf, s)
+		d.external.At(e.external).Store(nil)
+	}
+}
+
+// find is the key under a digest, with what its entry names.
+func (d *directory) find(digest *Digest) (e entry, own *owner, p *readyPolicy, external string, ok bool) {
+	for {
+		e, ok = d.keys.Get((*[32]byte)(digest))
+		if !ok {
+			return e, nil, nil, "", false
+		}
+		p = d.policies.At(e.policy).Load()
+		if x := d.external.At(e.external).Load(); p != nil && x != nil {
+			return e, d.owners.At(e.owner).Load(), p, *x, true
+		}
+		// Let go since: the key has a newer entry by now.
+	}
 }
 
 // putKey publishes a record whose MAC was found genuine. Called with mu held.
 func (d *directory) putKey(r *KeyRecord) error {
-	p, err := d.policyNumber(policyKey{r.Scopes, r.Policy})
+	p, err := d.takePolicy(policyKey{r.Scopes, r.Policy})
 	if err != nil {
 		return err
 	}
 	e := entry{
 		id: r.ID, policy: p,
 		owner:    d.ownerNumber(ownerKey{r.Organization, r.Project}),
-		external: d.externalNumber(r.ExternalID),
+		external: d.takeExternal(r.ExternalID),
 		expires:  r.ExpiresAt, notBefore: r.NotBefore,
 	}
 	switch r.State {
@@ -208,7 +260,13 @@ func (d *directory) putKey(r *KeyRecord) error {
 	default:
 		e.flags = flagRevoked
 	}
-	e.ordinal = d.ordinalOf(r, e.owner)
+	old, known := d.former(r)
+	if known {
+		e.ordinal = old.ordinal
+		e.flags |= old.flags & flagRevoked // also if the store went back in time
+	} else {
+		e.ordinal = d.nextOrdinal(r.ID, e.owner)
+	}
 
 	if old, ok := d.previous[e.ordinal]; ok && old != r.PreviousDigest {
 		d.keys.Delete(old)
@@ -226,25 +284,40 @@ func (d *directory) putKey(r *KeyRecord) error {
 		d.previous[e.ordinal] = r.PreviousDigest
 	}
 	d.keys.Put(r.Digest, e)
+	if known {
+		d.letGo(old)
+	}
 	return nil
 }
 
-// ordinalOf finds the number the key has had, under its digest or, just
-// rotated, under the one before; a new key gets the next.
-func (d *directory) ordinalOf(r *KeyRecord, owner uint32) uint32 {
-	if e, ok := d.keys.Get((*[32]byte)(&r.Digest)); ok {
-		return e.ordinal
+// dropKey forgets a key whose record cannot be believed. Called with mu held.
+func (d *directory) dropKey(r *KeyRecord) {
+	old, known := d.former(r)
+	d.keys.Delete(r.Digest)
+	d.keys.Delete(r.PreviousDigest)
+	if known {
+		d.keys.Delete(d.previous[old.ordinal])
+		delete(d.previous, old.ordinal)
+		d.letGo(old)
 	}
-	if !r.PreviousDigest.IsZero() {
-		if e, ok := d.keys.Get((*[32]byte)(&r.PreviousDigest)); ok {
-			return e.ordinal
-		}
+}
+
+// former is the entry that the key has had, under its digest or, just rotated,
+// under the one before.
+func (d *directory) former(r *KeyRecord) (e entry, known bool) {
+	e, known = d.keys.Get((*[32]byte)(&r.Digest))
+	if !known && !r.PreviousDigest.IsZero() {
+		e, known = d.keys.Get((*[32]byte)(&r.PreviousDigest))
 	}
+	return e, known
+}
+
+func (d *directory) nextOrdinal(id KeyID, owner uint32) uint32 {
 	n := d.ordinals
 	d.ordinals++
 	d.grown(int(d.ordinals))
 	d.named.Grow(int(d.ordinals))
-	*d.named.At(n) = identity{r.ID, owner}
+	*d.named.At(n) = identity{id, owner}
 	if d.limited {
 		d.words.Grow(int(d.ordinals))
 	}
@@ -255,12 +328,4 @@ func (d *directory) ordinalOf(r *KeyRecord, owner uint32) uint32 {
 func (d *directory) who(ordinal uint32) (KeyID, *owner) {
 	n := d.named.At(ordinal)
 	return n.id, d.owners.At(n.owner).Load()
-}
-
-// externalText is the external id behind its number.
-func (d *directory) externalText(n uint32) string {
-	if n == 0 {
-		return ""
-	}
-	return *d.external.At(n).Load()
 }

@@ -12,3 +12,10 @@ func (s *Service) SignForTest(r *KeyRecord) { s.sign(r) }
 
 // MintForTest makes a secret without storing it.
 func MintForTest(prefix string) Secret { return mintSecret(prefix) }
+
+// SharedForTest counts the distinct policies and external ids in memory.
+func (s *Service) SharedForTest() (policies, externals int) {
+	s.dir.mu.Lock()
+	defer s.dir.mu.Unlock()
+	return len(s.dir.policyOf), len(s.dir.externalOf)
+}

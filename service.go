@@ -261,8 +261,7 @@ func (s *Service) apply(c Committed) {
 		if err != nil {
 			s.log.Error("a committed key cannot be believed: it is refused", "id", r.ID, "why", err)
 			d.damaged[r.ID] = err
-			d.keys.Delete(r.Digest)
-			d.keys.Delete(r.PreviousDigest)
+			d.dropKey(r)
 			continue
 		}
 		delete(d.damaged, r.ID)

@@ -1,6 +1,10 @@
 package halberd_test
 
 import (
+	"fmt"
+	"net/netip"
+	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -223,4 +227,67 @@ func TestLimitsAreWithinTheGrantors(t *testing.T) {
 	if _, err := w.Rotate(w.Ctx(), by, asleep, 0, 0); err != nil {
 		t.Error(err)
 	}
+}
+
+// What many keys share is kept once, and only while some key has it: whoever may
+// edit keys cannot fill the memory by editing one.
+func TestEditingForeverCostsNoMemory(t *testing.T) {
+	w := fixture.New(t)
+	one, two := w.Make(halberd.NewKey{ExternalID: "both"}), w.Make(halberd.NewKey{ExternalID: "both"})
+	policies, externals := w.SharedForTest()
+	for i := range 300 {
+		net := netip.PrefixFrom(netip.AddrFrom4([4]byte{10, 0, byte(i >> 8), byte(i)}), 32)
+		if _, err := w.Update(w.Ctx(), w.Admin, one.Key.ID, halberd.KeyPatch{
+			ExternalID: halberd.Some(fmt.Sprint("customer ", i)), IPAllow: halberd.Some([]netip.Prefix{net}),
+		}, 0); err != nil {
+			t.Fatal(err)
+		}
+		if i%100 == 0 {
+			if _, err := w.Rotate(w.Ctx(), w.Admin, one.Key.ID, time.Second, 0); err != nil {
+				t.Fatal(err)
+			}
+			w.Clock.Pass(time.Second)
+		}
+	}
+	if p, e := w.SharedForTest(); p != policies+1 || e != externals+1 {
+		t.Errorf("%d policies and %d external ids are kept, of %d and %d at first", p, e, policies, externals)
+	}
+	if v, err := w.Verify(w.Ctx(), halberd.Check{Secret: two.Secret}); err != nil || v.ExternalID != "both" {
+		t.Errorf("%v: the other key has %q", err, v.ExternalID)
+	}
+	if _, err := w.Update(w.Ctx(), w.Admin, one.Key.ID, halberd.KeyPatch{ExternalID: halberd.Some("both"), IPAllow: halberd.Some[[]netip.Prefix](nil)}, 0); err != nil {
+		t.Fatal(err)
+	}
+	if p, e := w.SharedForTest(); p != policies || e != externals {
+		t.Errorf("%d policies and %d external ids are kept, of %d and %d at first", p, e, policies, externals)
+	}
+}
+
+// a check beside edits answers by one state of the key, never by parts of
+// two, and never by what another key left behind.
+func TestChecksBesideEditsSeeOneState(t *testing.T) {
+	w := fixture.New(t)
+	c := w.Make(halberd.NewKey{ExternalID: "0", Resources: halberd.Some(resources(t, "a/0"))})
+	var done atomic.Bool
+	var checks sync.WaitGroup
+	for range 2 {
+		checks.Go(func() {
+			for !done.Load() {
+				v, err := w.Verify(w.Ctx(), halberd.Check{Secret: c.Secret, FiltersResources: true})
+				if err != nil || v.Code != halberd.Valid || v.Resources.Strings()[0] != "a/"+v.ExternalID {
+					t.Errorf("%v: %s %q %v", err, v.Code, v.ExternalID, v.Resources.Strings())
+					return
+				}
+			}
+		})
+	}
+	for i := range 1000 {
+		if _, err := w.Update(w.Ctx(), w.Admin, c.Key.ID, halberd.KeyPatch{
+			ExternalID: halberd.Some(fmt.Sprint(i)), Resources: halberd.Some(resources(t, fmt.Sprint("a/", i))),
+		}, 0); err != nil {
+			t.Fatal(err)
+		}
+	}
+	done.Store(true)
+	checks.Wait()
 }

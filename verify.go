@@ -140,18 +140,13 @@ func (s *Service) present(c *Check, v *Verdict, clock time.Time) (e entry, own *
 		return e, nil, nil, false
 	}
 	digest := s.seal.digest(c.Secret)
-	e, ok = d.keys.Get((*[32]byte)(&digest))
-	if ok {
-		own = d.owners.At(e.owner).Load()
-		ok = c.Within.holds(own)
-	}
-	if !ok {
+	e, own, p, external, ok := d.find(&digest)
+	if !ok || !c.Within.holds(own) {
 		s.refuseUnknown(v, NotFound, "there is no such key")
 		return e, nil, nil, false
 	}
-	p = d.policies.At(e.policy).Load()
 	v.KeyID, v.Organization, v.Project = e.id, own.organization, own.project
-	v.ExternalID = d.externalText(e.external)
+	v.ExternalID = external
 	v.Scopes, v.Resources, v.Operator = p.scopes, p.resources, p.operator
 	v.ExpiresAt = instant(e.expires)
 
