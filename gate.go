@@ -242,9 +242,15 @@ func (s *Service) flushDenials(ctx context.Context) error {
 	return nil
 }
 
+// write counts in the minute's record, or makes it. One that was taken out of the
+// store is made anew: it must not stand in the way of all others.
 func (n *denial) write(tx Tx) error {
 	if n.written {
-		return tx.CountDenied(n.event.ID, n.more)
+		err := tx.CountDenied(n.event.ID, n.more)
+		if !errors.Is(err, ErrNotFound) {
+			return err
+		}
+		n.event.ID = NewAuditID()
 	}
 	r := n.event.record()
 	r.Count = n.more

@@ -98,6 +98,35 @@ func TestRowsAreNotToBeExchanged(t *testing.T) {
 	}
 }
 
+// a record of denied attempts that someone took out of the log is made
+// anew, and keeps no other from being written.
+func TestDenialsOutliveARecordThatWasTakenOut(t *testing.T) {
+	e := tamper(t)
+	reader, other := e.Holder("read"), e.Holder("read")
+	deny := func(by halberd.Actor) {
+		_, err := e.Create(e.Ctx(), by, halberd.NewKey{})
+		e.Refused(err, halberd.CodeForbidden)
+	}
+	denied := func() (list []halberd.AuditEvent) {
+		events, err := e.Audit(e.Ctx(), e.Admin, halberd.AuditQuery{Outcome: halberd.OutcomeDenied})
+		if err != nil {
+			t.Fatal(err)
+		}
+		return events.List
+	}
+	deny(reader)
+	if got := denied(); len(got) != 1 {
+		t.Fatalf("%+v", got)
+	}
+	e.do("DROP TRIGGER audit_stays")
+	e.do("DELETE FROM audit WHERE outcome = 'denied'")
+	deny(reader)
+	deny(other)
+	if got := denied(); len(got) != 2 || got[0].Count != 1 || got[1].Count != 1 {
+		t.Errorf("%+v", got)
+	}
+}
+
 // what a caller sends is never SQL.
 func TestA36_SQLIsText(t *testing.T) {
 	w := fixture.On(t, open(t, t.TempDir()), fixture.NewClock())
