@@ -1,6 +1,7 @@
 package halberd_test
 
 import (
+	"context"
 	"fmt"
 	"strings"
 	"testing"
@@ -185,4 +186,27 @@ func FuzzCursor(f *testing.F) {
 			t.Error(err)
 		}
 	})
+}
+
+// A list that its caller gives up loses no counts of others.
+func TestAListGivenUpLosesNoCounts(t *testing.T) {
+	w := fixture.New(t)
+	c := w.Make(halberd.NewKey{})
+	if got := w.Code(c.Secret); got != halberd.Valid {
+		t.Fatal(got)
+	}
+	gone, giveUp := context.WithCancel(w.Ctx())
+	giveUp()
+	if _, err := w.List(gone, w.Admin, halberd.KeyQuery{Sort: halberd.KeySort{By: halberd.SortLastUsed}}); err == nil {
+		t.Error("a list for nobody")
+	}
+	l, err := w.List(w.Ctx(), w.Admin, halberd.KeyQuery{UnusedSince: w.Clock.Now()})
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, k := range l.List {
+		if k.ID == c.Key.ID {
+			t.Error("the use of the key was forgotten")
+		}
+	}
 }

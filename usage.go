@@ -6,7 +6,8 @@ import (
 )
 
 // flushUsage hands the counts since the last flush to the store, under the
-// minute in which it runs.
+// minute in which it runs. What was taken out of the tally must arrive: a caller
+// who goes away meanwhile is not heard.
 func (s *Service) flushUsage(ctx context.Context) error {
 	s.flushing.Lock()
 	defer s.flushing.Unlock()
@@ -38,7 +39,7 @@ func (s *Service) flushUsage(ctx context.Context) error {
 			Minute: minute, Verdict: string(verdictNames[o.kind]), Count: int64(o.count), LastUsedAt: o.last,
 		})
 	}
-	return s.store.AddUsage(ctx, counts)
+	return s.store.AddUsage(context.WithoutCancel(ctx), counts)
 }
 
 // lastUsed is the later of what the store knows and what is still only in
