@@ -16,7 +16,7 @@ func TestACallersRequestIDIsKeptUnlessItIsNotOne(t *testing.T) {
 		}
 	}
 	secret := fixture.New(t).Root.Reveal() // ids go into the log
-	for _, h := range []http.Header{{}, {"X-Request-Id": {""}}, {"X-Request-Id": {"a b"}}, {"X-Request-Id": {strings.Repeat("a", 65)}}, {"X-Request-Id": {"a", "b"}}, {"X-Request-Id": {secret}}} {
+	for _, h := range []http.Header{{}, {"X-Request-Id": {""}}, {"X-Request-Id": {"a b"}}, {"X-Request-Id": {strings.Repeat("a", 65)}}, {"X-Request-Id": {"a", "b"}}, {"X-Request-Id": {secret}}, {"X-Request-Id": {"job-7." + secret + "-1"}}} {
 		if got := request.ID(h); !strings.HasPrefix(got, "req_") {
 			t.Errorf("%v was taken", len(h["X-Request-Id"]))
 		}

@@ -21,10 +21,10 @@ import (
 )
 
 // ID is the name of a request: the caller's own X-Request-Id where it is short
-// and plain, else a new one. A key that was put there by mistake is not taken:
-// the id goes into the log and the audit record.
+// and plain, else a new one. What holds a key, put there by mistake, is not
+// taken: the id goes into the log and the audit record.
 func ID(h http.Header) string {
-	if given := h.Values("X-Request-Id"); len(given) == 1 && plainID(given[0]) && !halberd.NewSecret(given[0]).WellFormed() {
+	if given := h.Values("X-Request-Id"); len(given) == 1 && plainID(given[0]) && !holdsKey(given[0]) {
 		return given[0]
 	}
 	return halberd.NewRequestID().String()
@@ -41,6 +41,18 @@ func plainID(s string) bool {
 		}
 	}
 	return true
+}
+
+// holdsKey reports whether a key stands anywhere in a text as short as an id.
+func holdsKey(s string) bool {
+	for begin := range s {
+		for end := begin + 1; end <= len(s); end++ {
+			if halberd.NewSecret(s[begin:end]).WellFormed() {
+				return true
+			}
+		}
+	}
+	return false
 }
 
 // ClientAddr is the address at the other end of the socket, the zero Addr where
