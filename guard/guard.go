@@ -23,6 +23,8 @@ import (
 	"fmt"
 	"net/http"
 	"net/netip"
+	"path"
+	"reflect"
 	"strings"
 
 	"github.com/halberdhq/halberd"
@@ -81,7 +83,7 @@ type Guard struct {
 // New reads the table. A pattern or a template that makes no sense is an error
 // here, not a hole later.
 func New(v Verifier, routes Routes, o Options) (*Guard, error) {
-	if v == nil {
+	if absent(v) {
 		return nil, errors.New("guard: a Verifier is needed")
 	}
 	if o.Refuse == nil {
@@ -99,6 +101,16 @@ func New(v Verifier, routes Routes, o Options) (*Guard, error) {
 		g.rules[pattern] = ready
 	}
 	return g, g.try()
+}
+
+// absent reports whether there is no Verifier, or one that is a nil pointer:
+// asking that would panic, which in some protocols ends the program.
+func absent(v Verifier) bool {
+	if v == nil {
+		return true
+	}
+	p := reflect.ValueOf(v)
+	return p.Kind() == reflect.Pointer && p.IsNil()
 }
 
 // try registers the patterns once, to turn a panic of the mux into an error.
@@ -144,7 +156,12 @@ type door struct {
 
 // ServeHTTP asks, and lets through or refuses.
 func (d *door) ServeHTTP(w http.ResponseWriter, r *http.Request) {
+	plain := settle(r)
 	if d.rule.Open {
+		if !plain {
+			d.options.Refuse(w, r, ambiguous())
+			return
+		}
 		d.next.ServeHTTP(w, r)
 		return
 	}
@@ -154,8 +171,8 @@ func (d *door) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		return
 	}
 	resource, ok := d.rule.resource(r)
-	if !ok {
-		d.options.Refuse(w, r, Refusal{Status: http.StatusForbidden, Code: "FORBIDDEN", Message: "This resource cannot be named so"})
+	if !ok || !plain {
+		d.options.Refuse(w, r, ambiguous())
 		return
 	}
 	p := &presenter{Context: r.Context()}
@@ -176,6 +193,26 @@ func (d *door) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		*r = *r.WithContext(p)
 		d.next.ServeHTTP(w, r)
 	}
+}
+
+// settle leaves one reading of the path for whatever router comes next: some
+// match the path as it was sent, some as it is decoded, and a request must not
+// be one route here and another one there. False: no such reading exists, as
+// with an encoded slash or dots that are a step up.
+func settle(r *http.Request) bool {
+	u := r.URL
+	if u.RawPath == "" && r.Method != http.MethodConnect {
+		return true // decoding changed nothing that matters, and ServeMux has cleaned it
+	}
+	if strings.Count(u.EscapedPath(), "/") != strings.Count(u.Path, "/") {
+		return false
+	}
+	clean := path.Clean(u.Path)
+	if u.Path != clean && u.Path != clean+"/" {
+		return false
+	}
+	u.RawPath = ""
+	return true
 }
 
 // presenter is a request's context with the verdict on its key.
@@ -207,6 +244,34 @@ func With(ctx context.Context, v halberd.Verdict) context.Context {
 	return &presenter{ctx, v}
 }
 
+// Judge is one check without a route around it, for middleware of other
+// protocols: h holds the headers (or the metadata) by their names as HTTP
+// spells them, c all but the Secret. A nil Refusal lets through; a nil Verifier
+// lets nobody through.
+func Judge(ctx context.Context, v Verifier, h http.Header, c halberd.Check) (halberd.Verdict, *Refusal) {
+	var why Refusal
+	var verdict halberd.Verdict
+	if absent(v) {
+		why = unknown(errors.New("guard: there is no Verifier"))
+		return verdict, &why
+	}
+	var err error
+	if c.Secret, err = request.Credential(h); err != nil {
+		why = credential(err)
+		return verdict, &why
+	}
+	verdict, err = v.Verify(ctx, c)
+	switch {
+	case err != nil:
+		why = unknown(err)
+	case !verdict.Valid():
+		why = refused(&verdict)
+	default:
+		return verdict, nil
+	}
+	return verdict, &why
+}
+
 // rule is a Rule made ready.
 type rule struct {
 	Rule
@@ -219,7 +284,6 @@ type rule struct {
 type part struct {
 	text string
 	name string
-	rest bool // the wildcard may hold slashes
 }
 
 func (r Rule) ready(pattern string) (*rule, error) {
@@ -248,10 +312,8 @@ func (r Rule) ready(pattern string) (*rule, error) {
 		switch {
 		case !closed:
 			return nil, fmt.Errorf("the resource %q has an open brace", r.Resource)
-		case strings.Contains(pattern, "{"+name+"}"):
+		case strings.Contains(pattern, "{"+name+"}"), strings.Contains(pattern, "{"+name+"...}"):
 			out.template = append(out.template, part{name: name})
-		case strings.Contains(pattern, "{"+name+"...}"):
-			out.template = append(out.template, part{name: name, rest: true})
 		default:
 			return nil, fmt.Errorf("the resource %q names {%s}, which the pattern does not have", r.Resource, name)
 		}
@@ -264,7 +326,7 @@ func (r Rule) ready(pattern string) (*rule, error) {
 }
 
 // resource fills the template from a request. False: the values make no
-// resource, as when an encoded slash stands where one segment should.
+// resource.
 func (r *rule) resource(req *http.Request) (string, bool) {
 	if len(r.template) == 0 {
 		return "", true
@@ -277,9 +339,6 @@ func (r *rule) resource(req *http.Request) (string, bool) {
 		value := p.text
 		if p.name != "" {
 			value = req.PathValue(p.name)
-			if !p.rest && strings.Contains(value, "/") {
-				return "", false
-			}
 		}
 		b.WriteString(value)
 	}

@@ -212,6 +212,9 @@ func TestWhatIsNotKnownIsRefused(t *testing.T) {
 	if _, err := guard.New(nil, routes, guard.Options{}); err == nil {
 		t.Error("a guard without a verifier was made")
 	}
+	if _, err := guard.New((*halberd.Service)(nil), routes, guard.Options{}); err == nil {
+		t.Error("a guard with a nil Service was made")
+	}
 	a := newAPI(t)
 	k := a.Make(halberd.NewKey{}).Secret.Reveal()
 	_ = a.Close()

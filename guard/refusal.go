@@ -84,6 +84,12 @@ func credential(err error) Refusal {
 	return Refusal{Status: http.StatusUnauthorized, Code: "UNAUTHORIZED", Message: "Invalid or missing API key", Err: err}
 }
 
+// ambiguous is the refusal of a path, or of its values, that could be read in
+// more than one way.
+func ambiguous() Refusal {
+	return Refusal{Status: http.StatusForbidden, Code: "FORBIDDEN", Message: "This resource cannot be named so"}
+}
+
 // unknown is the refusal where nobody can say.
 func unknown(err error) Refusal {
 	return Refusal{Status: http.StatusServiceUnavailable, Code: "UNAVAILABLE", Message: "API keys cannot be checked now: try again", RetryAfter: time.Second, Err: err}
