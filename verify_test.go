@@ -1,15 +1,21 @@
 package halberd_test
 
 import (
+	"context"
+	"hash/crc32"
+	"math"
 	"net/netip"
 	"slices"
+	"strings"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
 	"github.com/halberdhq/halberd"
 	"github.com/halberdhq/halberd/internal/fixture"
 	"github.com/halberdhq/halberd/internal/keytext"
+	"github.com/halberdhq/halberd/storage/memory"
 )
 
 func addr(s string) netip.Addr { return netip.MustParseAddr(s) }
@@ -336,4 +342,117 @@ func TestAVerdictTellsTheKeysOwnEnd(t *testing.T) {
 	if got := w.Code(later.Secret); got != halberd.NotYetValid {
 		t.Errorf("a key is good years before its not_before: %s", got)
 	}
+}
+
+// deaf counts how often a store is asked.
+type deaf struct {
+	halberd.Store
+	asked atomic.Int64
+}
+
+func (d *deaf) View(ctx context.Context, fn func(halberd.Reader) error) error {
+	d.asked.Add(1)
+	return d.Store.View(ctx, fn)
+}
+
+func (d *deaf) Update(ctx context.Context, fn func(halberd.Tx) error) error {
+	d.asked.Add(1)
+	return d.Store.Update(ctx, fn)
+}
+
+// a key that was cut, lengthened or mistyped is MALFORMED to
+// a check and UNAUTHORIZED at the door; no such key, nor one that is well formed
+// and unknown, is looked for in the store.
+func TestNoWrongKeyReachesTheStore(t *testing.T) {
+	store := &deaf{Store: memory.New()}
+	w := fixture.On(t, store, fixture.NewClock())
+	key := w.Root.Reveal()
+	var wrong []string
+	for n := range len(key) {
+		wrong = append(wrong, key[:n])
+	}
+	for n := 1; n <= 64; n++ {
+		wrong = append(wrong, key+strings.Repeat("=", n), key+strings.Repeat(key[len(key)-1:], n), key+strings.Repeat("7", n))
+	}
+	const alphabet = "0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz"
+	for i := range len(key) {
+		for _, c := range alphabet {
+			if byte(c) != key[i] {
+				wrong = append(wrong, key[:i]+string(c)+key[i+1:])
+			}
+		}
+	}
+	before := store.asked.Load()
+	for _, text := range wrong {
+		if got := w.Code(halberd.NewSecret(text)); got != halberd.Malformed {
+			t.Errorf("%d characters: %s", len(text), got)
+		}
+		_, err := w.Authenticate(w.Ctx(), halberd.NewSecret(text), halberd.Request{})
+		w.Refused(err, halberd.CodeUnauthorized)
+	}
+	for range 100 {
+		if got := w.Code(halberd.MintForTest("hb_live")); got != halberd.NotFound {
+			t.Error(got)
+		}
+	}
+	if n := store.asked.Load() - before; n != 0 {
+		t.Errorf("the store was asked %d times about %d wrong keys", n, len(wrong))
+	}
+}
+
+// completed adds the checksum that makes a text a well-formed key.
+func completed(text string) halberd.Secret {
+	const alphabet = "0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz"
+	var tail [6]byte
+	sum := crc32.ChecksumIEEE([]byte(text))
+	for i := len(tail) - 1; i >= 0; i-- {
+		tail[i] = alphabet[sum%62]
+		sum /= 62
+	}
+	return halberd.NewSecret(text + string(tail[:]))
+}
+
+// whether an unknown key shares its beginning with a good one, to the last
+// character before the checksum, makes no difference in time that a statistician
+// sees. Welch's t is reported and not asserted: the machine is shared. |t| below
+// 4.5 is no difference.
+func TestTimingOfUnknownKeysIsReported(t *testing.T) {
+	w := fixture.New(t)
+	good := w.Root.Reveal()
+	body := good[:len(good)-7]
+	var near halberd.Secret
+	for _, c := range "0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZ" {
+		if byte(c) != good[len(good)-7] {
+			near = completed(body + string(c))
+			break
+		}
+	}
+	far := halberd.MintForTest("hb_live")
+	if w.Code(near) != halberd.NotFound || w.Code(far) != halberd.NotFound {
+		t.Fatal("both must be well formed and unknown")
+	}
+	const samples, each = 4000, 8
+	var count, mean, square [2]float64
+	for i := range 2 * samples {
+		class := i & 1
+		secret := near
+		if class == 1 {
+			secret = far
+		}
+		began := time.Now()
+		for range each {
+			_, _ = w.Verify(w.Ctx(), halberd.Check{Secret: secret})
+		}
+		took := float64(time.Since(began))
+		if took > 50_000 { // the scheduler's, in both classes alike
+			continue
+		}
+		count[class]++
+		d := took - mean[class]
+		mean[class] += d / count[class]
+		square[class] += d * (took - mean[class])
+	}
+	variance := func(c int) float64 { return square[c] / (count[c] - 1) / count[c] }
+	welch := (mean[0] - mean[1]) / math.Sqrt(variance(0)+variance(1))
+	t.Logf("near %.1f ns, far %.1f ns a check, Welch's t = %.2f over %.0f samples", mean[0]/each, mean[1]/each, welch, count[0]+count[1])
 }

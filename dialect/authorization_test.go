@@ -121,7 +121,8 @@ func (s *server) thing(op, where string, own site, neighbor, foreign site) reque
 	return q
 }
 
-// Every operation × every caller × where the thing is.
+// Every operation × every caller × where the thing is (A-15, A-19, A-21,
+//
 func TestWhoMayDoWhat(t *testing.T) {
 	table := map[string]bool{}
 	for _, op := range append(enveloped.Operations(), plain.Operations()...) {

@@ -76,6 +76,16 @@ func TestOneCredentialAndNoOther(t *testing.T) {
 			"empty X-API-Key":            {[]string{"X-API-Key: "}, 401},
 			"empty, and a good one":      {[]string{"X-API-Key: ", "Authorization: Bearer " + k1}, 401},
 			"two spaces":                 {[]string{"Authorization: Bearer  " + k1}, 401},
+			"A-04 upper case":            {[]string{"X-API-Key: " + strings.ToUpper(k1)}, 401},
+			"A-05 around the header":     {[]string{"X-API-Key: \t " + k1 + " \t"}, 200}, // HTTP's own white space
+			"A-05 a tab for the space":   {[]string{"Authorization: Bearer\t" + k1}, 401},
+			"A-05 no-break space":        {[]string{"X-API-Key: " + k1 + "\u00a0"}, 401},
+			"A-05 space inside":          {[]string{"X-API-Key: " + k1[:20] + " " + k1[20:]}, 401},
+			"A-05 carriage return":       {[]string{"X-API-Key: " + k1[:20] + "\r" + k1[20:]}, 400},
+			"A-06 null":                  {[]string{"Authorization: Bearer null"}, 401},
+			"A-06 undefined":             {[]string{"Authorization: Bearer undefined"}, 401},
+			"A-06 an object":             {[]string{"Authorization: Bearer [object Object]"}, 401},
+			"A-06 no space":              {[]string{"Authorization: Bearer"}, 401},
 			"A-36 SQL in the credential": {[]string{"Authorization: Bearer ' OR 1=1;--"}, 401},
 		} {
 			t.Run(path+" "+row, func(t *testing.T) {
@@ -105,6 +115,14 @@ func TestOneCredentialAndNoOther(t *testing.T) {
 			}
 		})
 	}
+	t.Run("A-05 a value in JSON is not trimmed", func(t *testing.T) {
+		for _, key := range []string{" " + k1, k1 + " ", k1 + "\n", "\u00a0" + k1, k1[:20] + " " + k1[20:]} {
+			a := s.root("POST", "/v1/api-keys/verify", `{"key":`+quoted(key)+`}`).is(t, 200)
+			if a.text("data.code") != "MALFORMED" {
+				t.Error(a.body)
+			}
+		}
+	})
 	t.Run("A-10 not from a form", func(t *testing.T) {
 		form := "api_key=" + k1
 		got := s.raw(fmt.Sprintf("POST /v1/api-keys HTTP/1.1\r\nHost: x\r\nContent-Type: application/x-www-form-urlencoded\r\nContent-Length: %d\r\n\r\n%s", len(form), form))
