@@ -2,9 +2,11 @@ package sqlite_test
 
 import (
 	"database/sql"
+	"os"
 	"path/filepath"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/halberdhq/halberd"
 	"github.com/halberdhq/halberd/internal/fixture"
@@ -168,3 +170,33 @@ func TestA36_SQLIsText(t *testing.T) {
 }
 
 func second[T any](_ T, err error) error { return err }
+
+// a search is literal, and a pattern is no work. The time is reported; a
+// hundred thousand keys in the campaign, a tenth of them here.
+func TestASearchIsLiteralAndNoWork(t *testing.T) {
+	n := 10_000
+	if os.Getenv("HALBERD_CAMPAIGN") != "" {
+		n = 100_000
+	}
+	s := open(t, t.TempDir())
+	defer s.Close()
+	all := make([]int, n)
+	for i := range all {
+		all[i] = i
+	}
+	insert(t, s, all...)
+	for name, text := range map[string]string{"%": "%", "_": "__", "ten thousand %": strings.Repeat("%", 10_000), "a%a%…": strings.Repeat("a%", 5000)} {
+		began := time.Now()
+		err := s.View(t.Context(), func(r halberd.Reader) error {
+			found, err := r.Keys(halberd.KeyFilter{Organization: benchOrganization, Text: text, Sort: halberd.SortCreated, Limit: 51})
+			if len(found) != 0 {
+				t.Errorf("%s finds %d keys", name, len(found))
+			}
+			return err
+		})
+		if err != nil {
+			t.Fatal(err)
+		}
+		t.Logf("%s in %d keys: %s", name, n, time.Since(began))
+	}
+}
