@@ -7,6 +7,7 @@ package docs_test
 import (
 	"bufio"
 	"bytes"
+	"context"
 	"fmt"
 	"io"
 	"net"
@@ -106,7 +107,9 @@ func newShell(t *testing.T, bin string) *shell {
 	}
 	s := &shell{dir: t.TempDir(), address: l.Addr().String()}
 	_ = l.Close()
-	cmd := exec.CommandContext(t.Context(), "bash", "--norc")
+	// Not the test's own context: that ends before the cleanup, and with it the
+	// shell, whose servers would go on alone.
+	cmd := exec.CommandContext(context.WithoutCancel(t.Context()), "bash", "--norc")
 	cmd.Dir = s.dir
 	cmd.Env = []string{
 		"PATH=" + bin + ":" + os.Getenv("PATH"), "HOME=" + s.dir, "XDG_CONFIG_HOME=" + s.dir, "LC_ALL=C.UTF-8", "TERM=dumb",
@@ -128,7 +131,13 @@ func newShell(t *testing.T, bin string) *shell {
 	t.Cleanup(func() {
 		_, _ = io.WriteString(in, "kill $(jobs -p) 2>/dev/null; wait\n")
 		_ = in.Close()
+		hung := time.AfterFunc(10*time.Second, func() { _ = cmd.Process.Kill() })
+		defer hung.Stop()
 		_ = cmd.Wait()
+		if c, err := net.Dial("tcp", s.address); err == nil { //nolint:noctx // the test's context is over
+			_ = c.Close()
+			t.Error("a server was left running at", s.address)
+		}
 	})
 	return s
 }
@@ -143,9 +152,11 @@ func (s *shell) run(t *testing.T, command string) string {
 	command = strings.ReplaceAll(command, "127.0.0.1:8080", s.address)
 	script := fmt.Sprintf("{ %s\n} 2>&1 </dev/null; echo; echo '%s'\n", command, mark)
 	if strings.HasSuffix(command, "hb serve") || strings.HasSuffix(command, "hb serve &") {
-		script = fmt.Sprintf("{ %s; } >serve.out 2>serve.err </dev/null &\n"+
+		// env: so that the job is the server itself, and not a shell around it.
+		command = strings.TrimPrefix(strings.TrimSpace(strings.TrimSuffix(command, "&")), "command ")
+		script = fmt.Sprintf("{ exec env %s; } >serve.out 2>serve.err </dev/null &\n"+
 			"for i in $(seq 200); do curl -so /dev/null -f http://%s/readyz && break; sleep 0.05; done; cat serve.out; echo; echo '%s'\n",
-			strings.TrimSuffix(strings.TrimSpace(strings.TrimSuffix(command, "&")), ";"), s.address, mark)
+			command, s.address, mark)
 	}
 	if _, err := io.WriteString(s.stdin, script); err != nil {
 		t.Fatal(err)
