@@ -38,6 +38,7 @@ var rooms = []room{
 	// Surfaces: each speaks one language and knows only the ground.
 	{path: "internal/request", may: ". github.com/go-json-experiment/json"},
 	{path: "guard", may: ". internal/request"},
+	{path: "guard/grpcguard", may: ". guard google.golang.org/grpc google.golang.org/genproto/googleapis/rpc google.golang.org/protobuf"},
 	{path: "dialect/enveloped/wire"},
 	{path: "dialect/enveloped", may: ". internal/request dialect/enveloped/wire"},
 	{path: "dialect/plain", may: ". internal/request"},
