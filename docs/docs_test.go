@@ -134,7 +134,7 @@ func newShell(t *testing.T, bin string) *shell {
 		hung := time.AfterFunc(10*time.Second, func() { _ = cmd.Process.Kill() })
 		defer hung.Stop()
 		_ = cmd.Wait()
-		if c, err := net.Dial("tcp", s.address); err == nil { //nolint:noctx // the test's context is over
+		if c, err := net.Dial("tcp", s.address); err == nil {
 			_ = c.Close()
 			t.Error("a server was left running at", s.address)
 		}
