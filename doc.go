@@ -21,6 +21,11 @@
 // unpacked by codec.go and sealed with the pepper by seal.go: digests, and a
 // MAC on every row.
 //
+// Starting: New finds the pepper and reads every key into memory (load.go),
+// believing no row without its MAC (rows.go), and replays the journal of
+// revocations that outlives restored backups (journal.go). start.go is the very
+// first start, and the way back when the admin key is lost.
+//
 // Doing: every method passes one gate (gate.go) that permits and audits. Create,
 // Update, Rotate and Revoke each have a file; grant.go is the rule that no one
 // grants more than they hold. Reading is read.go, with cursors in cursor.go.

@@ -28,7 +28,7 @@ func ParseResources(patterns []string) (Resources, error) {
 		return Resources{}, Invalid("resources", "must hold at most %d entries", maxResources)
 	}
 	for _, p := range patterns {
-		if p != "*" && !validResource(strings.TrimSuffix(p, "/*")+"/x") {
+		if p != "*" && (len(p) > maxResourceLen || !validResource(strings.TrimSuffix(p, "/*")+"/x")) {
 			return Resources{}, Invalid("resources", "must be *, type/id or type/*, in visible ASCII, at most %d characters each", maxResourceLen)
 		}
 		if p != "*" && !strings.Contains(p, "/") {
@@ -45,10 +45,10 @@ func ParseResources(patterns []string) (Resources, error) {
 
 // ValidResource reports whether name is one concrete resource, as a check
 // names it: `type/id`, without a wildcard.
-func ValidResource(name string) bool { return validResource(name) }
+func ValidResource(name string) bool { return len(name) <= maxResourceLen && validResource(name) }
 
 func validResource(name string) bool {
-	if len(name) > maxResourceLen+2 || !strings.Contains(name, "/") {
+	if len(name) > maxResourceLen+len("/x") || !strings.Contains(name, "/") {
 		return false
 	}
 	for part := range strings.SplitSeq(name, "/") {

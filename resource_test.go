@@ -68,7 +68,7 @@ func TestResourcesWithin(t *testing.T) {
 func TestMalformedResourcesAreRefused(t *testing.T) {
 	for _, p := range []string{
 		"", "engagement", "/", "a/", "/a", "a//b", "a/../b", "a/./b", "a/*/b", "*/a", "a*", "a/b*", "**", "a b/c",
-		"é/1", "a/\x00", "a/" + strings.Repeat("x", 300),
+		"é/1", "a/\x00", "a/" + strings.Repeat("x", 254),
 	} {
 		if _, err := halberd.ParseResources([]string{p}); halberd.CodeOf(err) != halberd.CodeInvalid {
 			t.Errorf("%q: %v", p, err)
@@ -76,6 +76,9 @@ func TestMalformedResourcesAreRefused(t *testing.T) {
 		if p != "a/../b" && halberd.ValidResource(p) {
 			t.Errorf("ValidResource(%q)", p)
 		}
+	}
+	if r := "a/" + strings.Repeat("x", 253); !halberd.ValidResource(r) || !resources(t, r).Allows(r) {
+		t.Error("255 characters are refused")
 	}
 	if halberd.ValidResource("a/*") || halberd.ValidResource("*") {
 		t.Error("a pattern is a resource")

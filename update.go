@@ -212,8 +212,9 @@ func (s *Service) keepAdmin(tx Tx, before, after *Key) error {
 	return nil
 }
 
-// unboundAdmin is what Reader.CountAdmins counts.
+// unboundAdmin is what Reader.CountAdmins counts, but that engines do not know
+// of resources and addresses: the last one may not be bound by those either.
 func unboundAdmin(k *Key, now time.Time) bool {
 	return k.Project.IsZero() && k.Scopes.Holds(ScopeAdmin) && k.StateAt(now) == StateActive &&
-		k.ExpiresAt.IsZero() && !now.Before(k.NotBefore)
+		k.ExpiresAt.IsZero() && !now.Before(k.NotBefore) && k.Resources.All() && len(k.IPAllow) == 0
 }

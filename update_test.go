@@ -143,6 +143,15 @@ func TestLastAdmin(t *testing.T) {
 			_, err := w.Update(w.Ctx(), w.Admin, me, halberd.KeyPatch{ExpiresInDays: halberd.Some(halberd.ExpiresIn(9))}, 0)
 			return err
 		},
+		"bind to a resource": func() error {
+			_, err := w.Update(w.Ctx(), w.Admin, me, halberd.KeyPatch{Resources: halberd.Some(resources(t, "a/1"))}, 0)
+			return err
+		},
+		"bind to an address": func() error {
+			net, _ := halberd.ParseIPAllow([]string{"10.0.0.1"})
+			_, err := w.Update(w.Ctx(), w.Admin, me, halberd.KeyPatch{IPAllow: halberd.Some(net)}, 0)
+			return err
+		},
 		"postpone": func() error {
 			_, err := w.Update(w.Ctx(), w.Admin, me, halberd.KeyPatch{NotBefore: halberd.Some(w.Clock.Now().Add(time.Hour))}, 0)
 			return err
