@@ -63,7 +63,8 @@ var rooms = []room{
 	{path: "examples/hookshop/consumer"},
 	{path: "examples/hookshop/cmd/hookbase", may: "examples/hookshop/consumer"},
 	{path: "examples/hookshop/cmd/aphids-cli", may: "examples/hookshop/consumer"},
-	{path: "examples/samples"}, // the documents' samples, run by curl, node and Python
+	{path: "examples/embed", may: ". guard storage/sqlite"}, // the library in a program of one's own
+	{path: "examples/samples"},                              // the documents' samples, run by curl, node and Python
 }
 
 const everythingButCLI = `
@@ -105,7 +106,7 @@ var words = []word{
 
 const (
 	surfaces = "internal/request guard dialect/enveloped dialect/plain dialect/apidoc gateway console client cli " +
-		"notify server internal/fixture examples/hookshop examples/hookshop/consumer"
+		"notify server internal/fixture examples/hookshop examples/hookshop/consumer examples/embed"
 	cellarAndGround = ". internal/typeid internal/keytext internal/index internal/gcra internal/tally"
 )
 
@@ -124,7 +125,7 @@ const (
 
 // Folders with a go.mod of their own are other modules: the law does not reach
 // in, so each is named.
-const nestedModules = "tools"
+const nestedModules = "tools examples/frameworks"
 
 // Package-level variables that hold state, and why each may. All others must
 // be as good as constants: given a value where they are declared, and never
