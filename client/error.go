@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"net/http"
 	"strconv"
+	"strings"
 	"time"
 
 	"github.com/halberdhq/halberd/dialect/enveloped/wire"
@@ -50,6 +51,24 @@ func (e *Error) Error() string {
 
 // Unwrap returns the network's error, if there was one.
 func (e *Error) Unwrap() error { return e.err }
+
+// without is e with nothing of secrets in it. Halberd repeats none; something
+// before it may answer with the very headers it was sent.
+func (e *Error) without(secrets ...string) *Error {
+	out := *e
+	for _, secret := range secrets {
+		if secret == "" {
+			continue
+		}
+		for _, text := range []*string{&out.Code, &out.Message, &out.Field, &out.KeyID, &out.RequestID} {
+			*text = strings.ReplaceAll(*text, secret, "[key]")
+		}
+		if out.err != nil && strings.Contains(out.err.Error(), secret) {
+			out.err = nil
+		}
+	}
+	return &out
+}
 
 // asError is err as this package's own; every error that leaves is one.
 func asError(err error) *Error {

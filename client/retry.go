@@ -30,7 +30,7 @@ func persist(ctx context.Context, what *call, try func() error) error {
 		if ctx.Err() != nil || n == tries || !again(what, e) {
 			return e
 		}
-		wait := max(e.RetryAfter, backoff(n))
+		wait := e.RetryAfter + backoff(n) // told the same time, all would return at once
 		if waited += wait; waited > maxWaiting || !pause(ctx, wait) {
 			return e
 		}

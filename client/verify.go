@@ -92,7 +92,7 @@ func verdict(in *wire.Verdict) (v halberd.Verdict, err error) {
 // that is asked about travels in the body only.
 func (k Keys) Verify(ctx context.Context, in wire.Verify) (wire.Verdict, error) {
 	a, err := send[wire.Verdict](ctx, k.conn, call{
-		method: http.MethodPost, path: "api-keys/verify", body: in, spends: true,
+		method: http.MethodPost, path: "api-keys/verify", body: in, spends: true, asked: in.Key,
 	})
 	if err != nil {
 		return wire.Verdict{}, err
