@@ -60,11 +60,16 @@ func (e *Error) without(secrets ...string) *Error {
 		if secret == "" {
 			continue
 		}
-		for _, text := range []*string{&out.Code, &out.Message, &out.Field, &out.KeyID, &out.RequestID} {
+		var cause string
+		if out.err != nil {
+			cause = out.err.Error()
+		}
+		before := cause
+		for _, text := range []*string{&out.Code, &out.Message, &out.Field, &out.KeyID, &out.RequestID, &cause} {
 			*text = strings.ReplaceAll(*text, secret, "[key]")
 		}
-		if out.err != nil && strings.Contains(out.err.Error(), secret) {
-			out.err = nil
+		if cause != before {
+			out.err = errors.New(cause)
 		}
 	}
 	return &out
