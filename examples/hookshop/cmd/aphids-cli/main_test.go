@@ -125,7 +125,8 @@ func TestHowItEnds(t *testing.T) {
 		"no key":                {"", rest, 4, "set HIVE_API_KEY"},
 		"a read key":            {read, rest, 4, "does not hold the scope"},
 		"another engagement":    {some, []string{"--runbook", "rb_2", "--target-url", "https://example.com"}, 3, "not found"},
-		"no such runbook":       {some, []string{"--runbook", "../sources", "--target-url", "https://example.com"}, 3, "not found"},
+		"no such runbook":       {some, []string{"--runbook", "rb_9", "--target-url", "https://example.com"}, 3, "not found"},
+		"a step up":             {some, []string{"--runbook", "../sources", "--target-url", "https://example.com"}, 4, "cannot be named so"},
 		"no address to look at": {write, []string{"--runbook", "rb_1", "--target-url", "example"}, 2, "targetUrl"},
 	} {
 		s.env["HIVE_API_KEY"] = c.key
