@@ -28,7 +28,7 @@ func (a *app) commands(extra []*cobra.Command) *cobra.Command {
 	root.SetOut(a.out)
 	root.SetErr(a.err)
 	root.SetVersionTemplate("hb {{.Version}}\n")
-	root.SetFlagErrorFunc(func(_ *cobra.Command, err error) error { return usage("%v", err) })
+	root.SetFlagErrorFunc(func(c *cobra.Command, err error) error { return usage("%v (see %s --help)", err, c.CommandPath()) })
 	root.AddGroup(
 		&cobra.Group{ID: groupKeys, Title: "Keys:"},
 		&cobra.Group{ID: groupAccess, Title: "Access:"},
@@ -65,6 +65,7 @@ func (a *app) commands(extra []*cobra.Command) *cobra.Command {
 func (a *app) group(use, short, heading string, verbs ...*cobra.Command) *cobra.Command {
 	c := &cobra.Command{
 		Use: use, Short: short, GroupID: heading, Args: cobra.ArbitraryArgs,
+		SuggestionsMinimumDistance: 2, // in letters; zero would find beginnings only
 		RunE: func(cmd *cobra.Command, args []string) error {
 			if len(args) == 0 {
 				return cmd.Help()
