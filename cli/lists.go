@@ -78,6 +78,8 @@ func (a *app) afterList(n int, more bool, what string, err error) {
 	case err != nil || a.quiet:
 	case n == 0:
 		a.say("There are no %s here.", what)
+	case more && n == 1:
+		a.say("There are more %s than this one: use --limit or --all.", what)
 	case more:
 		a.say("There are more %s than these %d: use --limit or --all.", what, n)
 	}
