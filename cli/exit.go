@@ -38,7 +38,7 @@ var refusals = map[string]refusal{
 	"ENDPOINT_NOT_FOUND":     {exitNotFound, ""},
 	"METHOD_NOT_ALLOWED":     {exitFailure, "The server may be older than this hb; compare `hb version` with its own."},
 	"KEY_LIMIT_EXCEEDED":     {exitConflict, "Revoke a key that is not used (`hb api-keys list --unused-since 90d`), or ask an operator for a higher ceiling."},
-	"KEY_REVOKED":            {exitConflict, "A revoked key stays revoked: create a new one."},
+	"KEY_REVOKED":            {exitConflict, ""}, // the message says it all
 	"CONFLICT":               {exitConflict, "Look at it as it is now, then decide again."},
 	"LAST_ADMIN":             {exitConflict, "Make another organization-wide admin key first."},
 	"IDEMPOTENT_REPLAY":      {exitConflict, ""},
