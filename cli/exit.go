@@ -2,6 +2,7 @@ package cli
 
 import (
 	"context"
+	"crypto/tls"
 	"errors"
 	"fmt"
 
@@ -114,8 +115,16 @@ func advice(e *client.Error, how refusal) string {
 			"    or revoke it with `hb api-keys delete " + e.KeyID + "`."
 	case e.RetryAfter > 0:
 		return fmt.Sprintf("Try again in %v.", e.RetryAfter)
+	case untrusted(e):
+		return "The server's certificate must be for this address, and of an authority that this machine trusts: SSL_CERT_FILE\n" +
+			"    names a PEM file of those to trust (on Unix), such as the certificate itself when it is self-signed."
 	}
 	return how.next
+}
+
+func untrusted(err error) bool {
+	_, ok := errors.AsType[*tls.CertificateVerificationError](err)
+	return ok
 }
 
 // say writes one line for people. Whatever it quotes may come from anywhere,

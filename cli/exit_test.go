@@ -1,6 +1,8 @@
 package cli_test
 
 import (
+	"io"
+	"log"
 	"net/http"
 	"net/http/httptest"
 	"strings"
@@ -67,6 +69,16 @@ func TestAnUnconfirmedRevocationIsNoSuccess(t *testing.T) {
 		`"meta":{"request_id":"req_7","propagation":{"confirmed":false,"nodes":3,"waited_ms":5000}}}`)
 	exit, _, words := run(t, env, "", "api-keys", "delete", "key_01h455vb4pex5vsknk084sn02q", "--force")
 	if exit != 7 || !strings.Contains(words, "not every node has confirmed it") {
+		t.Errorf("%d\n%s", exit, words)
+	}
+}
+
+func TestACertificateThatIsNotTrustedSaysHowItCouldBe(t *testing.T) {
+	server := httptest.NewTLSServer(http.NotFoundHandler())
+	server.Config.ErrorLog = log.New(io.Discard, "", 0)
+	t.Cleanup(server.Close)
+	exit, _, words := run(t, map[string]string{"HB_URL": server.URL, "HB_API_KEY": "hb_live_x"}, "", "api-keys", "list")
+	if exit != 7 || !strings.Contains(words, "SSL_CERT_FILE") || strings.Contains(words, "that the server runs") {
 		t.Errorf("%d\n%s", exit, words)
 	}
 }
