@@ -160,6 +160,12 @@ func (s *Service) home(tx Tx, by Actor, n NewKey) (OrganizationID, *Project, err
 		}
 		org = n.Organization
 	}
+	var err error
+	if n.Project.IsZero() && by.project.IsZero() {
+		if org, err = onlyOrganization(tx, org); err != nil {
+			return org, nil, err
+		}
+	}
 	if n.Wide {
 		if !n.Project.IsZero() {
 			return org, nil, Invalid("project_id", "must be null for an organization-wide key")
@@ -178,7 +184,6 @@ func (s *Service) home(tx Tx, by Actor, n NewKey) (OrganizationID, *Project, err
 		id = by.project
 	}
 	var p Project
-	var err error
 	if id.IsZero() {
 		var r ProjectRecord
 		if r, err = tx.DefaultProject(org); err == nil {
@@ -194,6 +199,22 @@ func (s *Service) home(tx Tx, by Actor, n NewKey) (OrganizationID, *Project, err
 		return org, nil, errNotFound()
 	}
 	return p.Organization, &p, nil
+}
+
+// onlyOrganization is org, or for a system actor, which is of none, the one
+// organization that there is.
+func onlyOrganization(r Reader, org OrganizationID) (OrganizationID, error) {
+	if !org.IsZero() {
+		return org, nil
+	}
+	list, err := r.Organizations(OrganizationID{}, 2)
+	if err != nil || len(list) == 0 {
+		return org, errors.Join(err, ErrNotFound)
+	}
+	if len(list) > 1 {
+		return org, Invalid("organization_id", "must be named: there are several organizations")
+	}
+	return list[0].ID, nil
 }
 
 func checkLabels(k *Key) error {

@@ -131,6 +131,26 @@ func TestNoOneGrantsMoreThanTheyHold(t *testing.T) {
 	}
 }
 
+// A program that embeds the library is of no organization: its keys go to the
+// only one, and where there are several it must say which.
+func TestRootCreatesInTheOnlyOrganization(t *testing.T) {
+	w := fixture.New(t)
+	by := halberd.Root("sign-up")
+	c, err := w.Create(w.Ctx(), by, halberd.NewKey{})
+	if err != nil || c.Key.Project != w.Home {
+		t.Errorf("%v, in %s", err, c.Key.Project)
+	}
+	org, err := w.CreateOrganization(w.Ctx(), by, "Second")
+	if err != nil {
+		t.Fatal(err)
+	}
+	_, err = w.Create(w.Ctx(), by, halberd.NewKey{})
+	w.Refused(err, halberd.CodeInvalid)
+	if c, err := w.Create(w.Ctx(), by, halberd.NewKey{Organization: org.ID}); err != nil || c.Key.Organization != org.ID {
+		t.Errorf("%v, in %s", err, c.Key.Organization)
+	}
+}
+
 // An operator alone sets limits above the project's (S1-26).
 func TestLimitsAboveTheProjectsAreAnOperators(t *testing.T) {
 	w := fixture.New(t)
