@@ -72,7 +72,7 @@ func (d *demo) begin(ctx context.Context, in *instance, svc *halberd.Service, ad
 	}
 	l, err := new(net.ListenConfig).Listen(ctx, "tcp", d.shop)
 	if err != nil {
-		return fmt.Errorf("--shop: %w", err)
+		return unheard("shop", err)
 	}
 	in.start(l, &http.Server{Handler: api, ReadHeaderTimeout: 5 * time.Second, ReadTimeout: 10 * time.Second, IdleTimeout: time.Minute})
 	in.serving.Go(func() { visit(ctx, svc, traffic) })

@@ -14,6 +14,7 @@ import (
 	"strings"
 	"sync"
 	"sync/atomic"
+	"syscall"
 	"time"
 
 	"github.com/halberdhq/halberd"
@@ -64,7 +65,11 @@ func serve(ctx context.Context, src sources, version string, stdout, stderr io.W
 	}
 	hup, stop := hangups() // before anything takes long: its default is to end the process
 	defer stop()
-	if in.store, err = sqlite.Open(ctx, c.Data, sqlite.Options{Log: in.log}); err != nil {
+	in.store, err = sqlite.Open(ctx, c.Data, sqlite.Options{Log: in.log})
+	if errors.Is(err, sqlite.ErrInUse) {
+		return fmt.Errorf("%w: stop it first, or name another folder with --data", err)
+	}
+	if err != nil {
 		return err
 	}
 	err = in.run(ctx, hup, stdout, then)
@@ -117,7 +122,7 @@ func (in *instance) listen(ctx context.Context, c Config) (address string, err e
 	var lc net.ListenConfig
 	public, err := lc.Listen(ctx, "tcp", c.Listen)
 	if err != nil {
-		return "", fmt.Errorf("listen: %w", err)
+		return "", unheard("listen", err)
 	}
 	in.start(public, in.publicServer())
 	if c.exposed() {
@@ -137,7 +142,7 @@ func (in *instance) listen(ctx context.Context, c Config) (address string, err e
 	case host != "":
 		l, err := lc.Listen(ctx, "tcp", host)
 		if err != nil {
-			return "", fmt.Errorf("private_listen: %w", err)
+			return "", unheard("private_listen", err)
 		}
 		in.start(l, in.privateServer(in.inside()))
 	case filepath.Clean(path) != filepath.Clean(own):
@@ -148,6 +153,18 @@ func (in *instance) listen(ctx context.Context, c Config) (address string, err e
 		in.start(l, in.privateServer(in.inside()))
 	}
 	return public.Addr().String(), nil
+}
+
+// unheard is why nothing listens on the address of a setting, and what to do.
+func unheard(setting string, err error) error {
+	flag := "--" + strings.ReplaceAll(setting, "_", "-")
+	switch {
+	case errors.Is(err, syscall.EADDRINUSE):
+		return fmt.Errorf("%w: stop what listens there, or choose another address with %s", err, flag)
+	case errors.Is(err, syscall.EACCES):
+		return fmt.Errorf("%w: choose a port from 1024 with %s, or allow lower ones (CAP_NET_BIND_SERVICE)", err, flag)
+	}
+	return fmt.Errorf("%s: %w", setting, err)
 }
 
 // listenSocket makes a socket that only its owner may use. One that a killed

@@ -99,11 +99,23 @@ func TestALaterStartMakesNoKeyAndSaysWhereTheFirstIs(t *testing.T) {
 	}
 }
 
+func TestAnAddressThatIsTakenSaysWhatToDo(t *testing.T) {
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer l.Close()
+	at := l.Addr().String()
+	run(t, "serve", "--data", shortDir(t), "--listen", at).refused(t, 1, at, "address already in use", "another address with --listen")
+	run(t, "serve", "--data", shortDir(t), "--listen", "127.0.0.1:0", "--private-listen", at).refused(t, 1, at, "with --private-listen")
+	run(t, "demo", "--listen", "127.0.0.1:0", "--shop", at).refused(t, 1, at, "with --shop")
+}
+
 //
 func TestASecondServerOnTheFolderIsRefused(t *testing.T) {
 	dir := shortDir(t)
 	p := serve(t, dir)
-	run(t, "serve", "--data", dir, "--listen", "127.0.0.1:0").refused(t, 1, "another hb serve runs here", dir)
+	run(t, "serve", "--data", dir, "--listen", "127.0.0.1:0").refused(t, 1, "another hb serve runs here", dir, "stop it first", "--data")
 	p.create("still serving")
 	if private(t, filepath.Join(dir, "private.sock"), "/healthz").status != 200 {
 		t.Error("the second server took the socket")
