@@ -146,14 +146,36 @@ func (c *Config) read(file string) error {
 	d := yaml.NewDecoder(bytes.NewReader(text))
 	d.KnownFields(true)
 	if err := d.Decode(c); err != nil && !errors.Is(err, io.EOF) {
-		said := strings.TrimPrefix(err.Error(), "yaml: ")
-		said = strings.ReplaceAll(said, " not found in type server.Config", " is not a setting")
-		return fmt.Errorf("the configuration file %s: %s", file, said)
+		return fmt.Errorf("the configuration file %s: %s", file, inOurWords(err))
 	}
 	if err := d.Decode(&yaml.Node{}); !errors.Is(err, io.EOF) {
 		return fmt.Errorf("the configuration file %s holds more than one document", file)
 	}
 	return nil
+}
+
+// inOurWords is what the YAML reader found, without the names of Go's types.
+func inOurWords(err error) string {
+	found, ok := errors.AsType[*yaml.TypeError](err)
+	if !ok {
+		return strings.TrimPrefix(err.Error(), "yaml: ")
+	}
+	lines := make([]string, len(found.Errors))
+	for i, line := range found.Errors {
+		line = strings.ReplaceAll(line, " not found in type server.Config", " is not a setting")
+		if at, into, ok := strings.Cut(line, ": cannot unmarshal "); ok {
+			switch {
+			case strings.HasSuffix(into, " into server.Config"):
+				line = at + ": there must be settings, such as listen: 127.0.0.1:8080"
+			case strings.HasSuffix(into, " into time.Duration"):
+				line = at + ": the value must be a length of time, such as 10s or 1m30s"
+			default:
+				line = at + ": the value must be one word or number, not a list or further settings"
+			}
+		}
+		lines[i] = line
+	}
+	return strings.Join(lines, "; ")
 }
 
 // complete fills the defaults in and refuses what makes no sense.

@@ -80,7 +80,11 @@ func TestAConfigurationThatMakesNoSenseIsRefusedByName(t *testing.T) {
 		"an unknown key": {file: "listen: :1\nlistn: :2\n", want: []string{"line 2", "listn", "is not a setting"}},
 		"a key twice":    {file: "listen: :1\nlisten: :2\n", want: []string{"line 2", "listen", "already defined"}},
 		"two documents":  {file: "listen: :1\n---\ndata: b\n", want: []string{"more than one document"}},
-		"a wrong type":   {file: "listen: [a]\n", want: []string{"line 1"}},
+		"a wrong type":   {file: "listen: [a]\n", want: []string{"line 1", "not a list"}},
+		"a wrong length": {file: "shutdown_timeout: soon\n", want: []string{"line 1", "10s"}},
+		"no settings":    {file: "listen\n", want: []string{"line 1", "such as listen: "}},
+		"two mistakes":   {file: "listn: :1\ndata: {a: b}\n", want: []string{"line 1", "listn", "; line 2"}},
+		"no YAML":        {file: "listen: [a\n", want: []string{"line 1"}},
 		"no such file":   {s: sources{file: "/nowhere/halberd.yaml"}, want: []string{"/nowhere/halberd.yaml"}},
 		"unknown variable": {
 			s:    sources{environ: []string{"HALBERD_LISTN=:1"}},
@@ -109,6 +113,11 @@ func TestAConfigurationThatMakesNoSenseIsRefusedByName(t *testing.T) {
 			_, err := c.s.load()
 			if err == nil {
 				t.Fatal("it was accepted")
+			}
+			for _, inner := range []string{"unmarshal", "!!", "server.Config", "time.Duration"} {
+				if strings.Contains(err.Error(), inner) {
+					t.Errorf("%q says %q", err, inner)
+				}
 			}
 			for _, w := range c.want {
 				if !strings.Contains(err.Error(), w) {
