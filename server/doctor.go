@@ -118,7 +118,10 @@ func findings(ctx context.Context, c Config) ([]finding, error) {
 		return found, nil
 	}
 	closing, err := d.open(ctx)
-	if err != nil {
+	switch _, refused := errors.AsType[*refusedStart](err); {
+	case refused && strings.Contains(err.Error(), "pepper"):
+		d.fail("pepper", err.Error(), "")
+	case err != nil:
 		d.fail("database", err.Error(), "")
 	}
 	found := d.examine(ctx)
@@ -173,7 +176,7 @@ func (d *doctor) open(ctx context.Context) (closing func() error, err error) {
 	if !there(d.file(pepperFile)) {
 		return d.store.Close, nil // reported by files
 	}
-	svc, err := halberd.New(ctx, d.store, halberd.Options{Logger: quiet})
+	svc, err := begun(ctx, d.store, quiet)
 	if err != nil {
 		return d.store.Close, err
 	}
@@ -398,10 +401,30 @@ func (d *doctor) certificate() {
 	}
 }
 
+// begun is halberd.New for the operator at the machine, to whom the reason is
+// said without its code.
+func begun(ctx context.Context, store halberd.Store, log *slog.Logger) (*halberd.Service, error) {
+	svc, err := halberd.New(ctx, store, halberd.Options{Logger: log})
+	if e, ok := errors.AsType[*halberd.Error](err); ok {
+		return nil, &refusedStart{e}
+	}
+	return svc, err
+}
+
+// refusedStart is a store that the ground does not start on.
+type refusedStart struct{ cause *halberd.Error }
+
+func (r *refusedStart) Error() string { return why(r.cause) }
+func (r *refusedStart) Unwrap() error { return r.cause }
+
 // why is an error with its cause: for the operator at the machine.
 func why(err error) string {
-	if e, ok := errors.AsType[*halberd.Error](err); ok && e.Err != nil {
+	e, ok := errors.AsType[*halberd.Error](err)
+	switch {
+	case !ok:
+		return err.Error()
+	case e.Err != nil:
 		return e.Message + ": " + e.Err.Error()
 	}
-	return err.Error()
+	return e.Message
 }

@@ -134,6 +134,17 @@ func TestTheDoctorSeesAMissingPepper(t *testing.T) {
 	}, nil, "pepper", "fail", "missing", "copy it back")
 }
 
+func TestTheDoctorSeesAnotherPepper(t *testing.T) {
+	p := serve(t, shortDir(t))
+	p.stop()
+	write(t, filepath.Join(p.dir, "pepper"), "9f86d081884c7d659a2feaa0c55ad015a3bf4f1b2b0b822cd15d6c15b0f00a08\n")
+	o := run(t, "doctor", "--data", p.dir)
+	o.refused(t, 1)
+	if !strings.Contains(o.out, "fail  pepper      this pepper") || strings.Contains(o.out, "UNAVAILABLE") || strings.Contains(o.out, "fail  database") {
+		t.Error(o)
+	}
+}
+
 func TestTheDoctorSeesAnEditedRowAndNamesIt(t *testing.T) {
 	ill(t, func(t *testing.T, dir string) {
 		sql(t, dir, `UPDATE keys SET scopes = 'admin' WHERE name = 'active'`)

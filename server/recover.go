@@ -10,7 +10,6 @@ import (
 
 	"github.com/spf13/cobra"
 
-	"github.com/halberdhq/halberd"
 	"github.com/halberdhq/halberd/storage/sqlite"
 )
 
@@ -60,7 +59,7 @@ func recoverKey(ctx context.Context, dir string, log io.Writer) (err error) {
 	if err != nil {
 		return err
 	}
-	svc, err := halberd.New(ctx, store, halberd.Options{Logger: logger})
+	svc, err := begun(ctx, store, logger)
 	if err != nil {
 		return errors.Join(err, store.Close())
 	}

@@ -87,7 +87,7 @@ func (in *instance) run(ctx context.Context, hup <-chan os.Signal, stdout io.Wri
 		return err
 	}
 	begin := in.now()
-	svc, err := halberd.New(ctx, in.store, halberd.Options{Logger: in.log})
+	svc, err := begun(ctx, in.store, in.log)
 	if err != nil {
 		return err
 	}

@@ -153,7 +153,7 @@ func TestAFolderWithAPieceMissingIsRefused(t *testing.T) {
 		if err := os.WriteFile(filepath.Join(dir, "pepper"), pepper, 0o600); err != nil {
 			t.Fatal(err)
 		}
-		run(t, "serve", "--data", dir, "--listen", "127.0.0.1:0").refused(t, 1, "does not belong to this store")
+		run(t, "serve", "--data", dir, "--listen", "127.0.0.1:0").refused(t, 1, "hb: this pepper", "does not belong to this store")
 	})
 }
 
