@@ -75,7 +75,7 @@ func (a *app) keysCreate() *cobra.Command {
 		if err := a.showSecret(&made); err != nil {
 			return err
 		}
-		a.tell("\nStore it securely: it is shown only once. If lost, revoke it and create a new one.")
+		a.urge()
 		if made.ExpiresAt == nil {
 			a.tell("It never expires. To end it: hb api-keys update %s --expires-in 90d (30, 60 or 90 days are usual).", made.KeyID)
 		}
@@ -97,4 +97,13 @@ func (a *app) introduce(done string, k *wire.Key) {
 	a.tell("  id       %s", k.KeyID)
 	a.tell("  scopes   %s", list(k.Scopes))
 	a.tell("  expires  %s\n", cmp.Or(instant(k.ExpiresAt), "never"))
+}
+
+// urge says what to do with the key now. On a terminal it stands between two
+// empty lines; where it went elsewhere there is nothing to stand between.
+func (a *app) urge() {
+	if _, ok := terminal(a.out); ok {
+		a.tell("")
+	}
+	a.tell("Store it securely: it is shown only once. If lost, revoke it and create a new one.")
 }

@@ -51,7 +51,7 @@ func (a *app) keysRotate() *cobra.Command {
 		if err := a.showSecret(k); err != nil {
 			return err
 		}
-		a.tell("\nStore it securely: it is shown only once. If lost, revoke it and create a new one.")
+		a.urge()
 		if !done.Confirmed() {
 			return unconfirmed("the key is rotated", done.Propagation)
 		}
