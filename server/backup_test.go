@@ -231,6 +231,16 @@ func TestARestoreThatWouldNotStartChangesNothing(t *testing.T) {
 	serve(t, p.dir).wants(m, "VALID")
 }
 
+func TestABackupIntoAFolderThatIsNotThereNamesIt(t *testing.T) {
+	p := serve(t, shortDir(t))
+	nowhere := filepath.Join(p.dir, "nowhere")
+	o := run(t, "backup", "--data", p.dir, "--to", filepath.Join(nowhere, "monday.db"))
+	o.refused(t, 1, nowhere+": no such file")
+	if strings.Contains(o.err, ".tmp") {
+		t.Errorf("it names a file that nobody asked for: %v", o)
+	}
+}
+
 func TestARestoreWithoutTheJournalIsWarnedOf(t *testing.T) {
 	p := serve(t, shortDir(t))
 	file := backupTo(t, p.dir)

@@ -42,6 +42,9 @@ func keepAdminKey(dir string) func(halberd.Secret) error {
 func writeWhole(path string, fill func(*os.File) error) (err error) {
 	dir := filepath.Dir(path)
 	f, err := os.CreateTemp(dir, "."+filepath.Base(path)+"-*.tmp") // of mode 0600
+	if cause, ok := errors.AsType[*fs.PathError](err); ok {
+		return fmt.Errorf("no file can be made in %s: %w", dir, cause.Err)
+	}
 	if err != nil {
 		return err
 	}
