@@ -149,6 +149,7 @@ const mark = "-- that was all --"
 func (s *shell) run(t *testing.T, command string) string {
 	t.Helper()
 	command = strings.ReplaceAll(command, "go run ./cmd/hb", "command hb")
+	command = strings.ReplaceAll(command, "go build -o bin/hb ./cmd/hb", "command -v hb >/dev/null") // it is there
 	command = strings.ReplaceAll(command, "127.0.0.1:8080", s.address)
 	script := fmt.Sprintf("{ %s\n} 2>&1 </dev/null; echo; echo '%s'\n", command, mark)
 	if strings.HasSuffix(command, "hb serve") || strings.HasSuffix(command, "hb serve &") {
