@@ -209,7 +209,7 @@ func TestARestoreThatWouldNotStartChangesNothing(t *testing.T) {
 	}
 	for from, words := range map[string][]string{
 		filepath.Join(files, "nowhere"): {"no such file"},
-		half:                            {"nothing was changed"},
+		half:                            {"nothing was changed", "damaged"},
 		empty:                           {"nothing was changed", empty},
 		words:                           {"nothing was changed", words},
 		alien:                           {"nothing was changed", "nothing of Halberd"},
@@ -217,7 +217,11 @@ func TestARestoreThatWouldNotStartChangesNothing(t *testing.T) {
 		foreign:                         {"nothing was changed", "pepper", "does not belong"},
 	} {
 		t.Run(filepath.Base(from), func(t *testing.T) {
-			run(t, "restore", "--data", p.dir, "--from", from).refused(t, 1, words...)
+			o := run(t, "restore", "--data", p.dir, "--from", from)
+			o.refused(t, 1, words...)
+			if strings.Contains(o.err, "the folder") {
+				t.Errorf("it is the file that is no good: %v", o)
+			}
 			if left, _ := filepath.Glob(filepath.Join(p.dir, ".restore-*")); len(left) > 0 {
 				t.Errorf("left behind: %v", left)
 			}
@@ -229,6 +233,23 @@ func TestARestoreThatWouldNotStartChangesNothing(t *testing.T) {
 	run(t, "restore", "--data", p.dir).refused(t, 2, "--from")
 	run(t, "restore", "--data", shortDir(t), "--from", good).refused(t, 1, "no pepper", "revoked.log")
 	serve(t, p.dir).wants(m, "VALID")
+}
+
+func TestARestoreSaysThatTheKeyInTheFolderIsNoGood(t *testing.T) {
+	p := serve(t, shortDir(t))
+	file := backupTo(t, p.dir)
+	p.stop()
+	const said = "admin.key is no good with this database"
+	if o := run(t, "restore", "--data", p.dir, "--from", file).must(t); strings.Contains(o.err, said) {
+		t.Error(o)
+	}
+	if err := os.Remove(filepath.Join(p.dir, "admin.key")); err != nil {
+		t.Fatal(err)
+	}
+	run(t, "recover", "--data", p.dir).must(t)
+	if o := run(t, "restore", "--data", p.dir, "--from", file).must(t); !strings.Contains(o.err, said) || !strings.Contains(o.err, "hb recover") {
+		t.Error(o)
+	}
 }
 
 func TestABackupIntoAFolderThatIsNotThereNamesIt(t *testing.T) {

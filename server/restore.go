@@ -53,6 +53,8 @@ type restoring struct {
 	dir, from string
 	words     io.Writer
 	now       time.Time
+
+	adminKeyRefused bool // by the backup: the key in admin.key
 }
 
 func (r *restoring) run(ctx context.Context) (err error) {
@@ -89,6 +91,9 @@ func (r *restoring) run(ctx context.Context) (err error) {
 	}
 	if former != "" {
 		fmt.Fprintf(r.words, "The former database is in %s; delete it when it is not needed.\n", former)
+	}
+	if r.adminKeyRefused {
+		fmt.Fprintf(r.words, "The key in %s is no good with this database: delete the file. If no other admin key is left, hb recover makes one.\n", filepath.Join(r.dir, adminKeyFile))
 	}
 	fmt.Fprintf(r.words, "What was made or changed after the backup is gone; what was revoked stays revoked. Start the server.\n")
 	return nil
@@ -148,6 +153,10 @@ func (r *restoring) try(ctx context.Context, trial string) (st halberd.Stats, er
 		return st, err
 	}
 	closing = svc.Close
+	if key, err := os.ReadFile(filepath.Join(r.dir, adminKeyFile)); err == nil {
+		v, err := svc.Verify(ctx, halberd.Check{Secret: halberd.NewSecret(strings.TrimSpace(string(key)))}) // counted in the trial only
+		r.adminKeyRefused = err == nil && !v.Valid()
+	}
 	return svc.Stats(), nil
 }
 
@@ -157,8 +166,13 @@ func inPlace(err error, trial, from string) error {
 		return nil
 	}
 	abs, _ := filepath.Abs(trial)
-	text := strings.ReplaceAll(err.Error(), filepath.Join(abs, databaseFile), from)
-	return errors.New(text)
+	text := strings.TrimPrefix(err.Error(), "opening the data folder: ")
+	return errors.New(strings.NewReplacer(
+		filepath.Join(abs, databaseFile), from,
+		sqlite.ErrDamaged.Error()+"; restore a backup", "it is damaged, or no backup; try another",
+		sqlite.ErrDamaged.Error(), "it is damaged, or no backup",
+		sqlite.ErrNewer.Error(), "it was made by a newer version of Halberd",
+	).Replace(text))
 }
 
 // replace moves the tried database into its place. In between there is no
