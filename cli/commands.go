@@ -56,7 +56,19 @@ func (a *app) commands(extra []*cobra.Command) *cobra.Command {
 		}
 		root.AddCommand(extra...)
 	}
+	completeWithoutFiles(root)
 	return root
+}
+
+// completeWithoutFiles ends the shell's habit of offering files: no verb takes
+// one as a word.
+func completeWithoutFiles(c *cobra.Command) {
+	if c.ValidArgsFunction == nil {
+		c.ValidArgsFunction = cobra.NoFileCompletions
+	}
+	for _, below := range c.Commands() {
+		completeWithoutFiles(below)
+	}
 }
 
 // group is a command that only holds others. Cobra answers an unknown word
@@ -65,7 +77,7 @@ func (a *app) commands(extra []*cobra.Command) *cobra.Command {
 func (a *app) group(use, short, heading string, verbs ...*cobra.Command) *cobra.Command {
 	c := &cobra.Command{
 		Use: use, Short: short, GroupID: heading, Args: cobra.ArbitraryArgs,
-		SuggestionsMinimumDistance: 2, // in letters; zero would find beginnings only
+		SuggestionsMinimumDistance: 1, // letter; zero would find beginnings only
 		RunE: func(cmd *cobra.Command, args []string) error {
 			if len(args) == 0 {
 				return cmd.Help()
