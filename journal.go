@@ -10,7 +10,7 @@ import (
 // backup revives nothing. Revocations the journal does not have yet are added.
 func (s *Service) replayTombstones(ctx context.Context) error {
 	told := map[KeyID]bool{}
-	var revive []Tombstone
+	var genuine []Tombstone
 	forged := 0
 	damaged, err := s.store.Tombstones(ctx, func(t Tombstone) error {
 		var buf packer
@@ -21,7 +21,7 @@ func (s *Service) replayTombstones(ctx context.Context) error {
 		delete(s.unburied, t.Key)
 		if !told[t.Key] {
 			told[t.Key] = true
-			revive = append(revive, t)
+			genuine = append(genuine, t)
 		}
 		return nil
 	})
@@ -31,12 +31,12 @@ func (s *Service) replayTombstones(ctx context.Context) error {
 	if damaged+forged > 0 {
 		s.log.Error("the journal of revocations has lines that cannot be believed: they were passed over", "unreadable", damaged, "forged", forged)
 	}
-	for len(revive) > 0 {
-		n := min(len(revive), 1000)
-		if err := s.revokeEntombed(ctx, revive[:n]); err != nil {
+	for len(genuine) > 0 {
+		n := min(len(genuine), 1000)
+		if err := s.revokeEntombed(ctx, genuine[:n]); err != nil {
 			return fmt.Errorf("replay the journal of revocations: %w", err)
 		}
-		revive = revive[n:]
+		genuine = genuine[n:]
 	}
 	missing := make([]Tombstone, 0, len(s.unburied))
 	var buf packer
