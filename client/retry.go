@@ -3,6 +3,7 @@ package client
 import (
 	"context"
 	"crypto/rand"
+	"crypto/tls"
 	"encoding/binary"
 	"errors"
 	"net"
@@ -46,12 +47,19 @@ func again(what *call, e *Error) bool {
 	case http.StatusServiceUnavailable:
 		return what.version == 0
 	case 0, http.StatusBadGateway, http.StatusGatewayTimeout:
-		if e.Status == 0 && e.Code != CodeUnreachable {
+		if e.Status == 0 && e.Code != CodeUnreachable || distrusted(e) {
 			return false
 		}
 		return !what.spends && what.version == 0 || neverSent(e)
 	}
 	return false
+}
+
+// distrusted reports whether the server's certificate is why there is no answer:
+// asking again does not mend it.
+func distrusted(err error) bool {
+	_, is := errors.AsType[*tls.CertificateVerificationError](err)
+	return is
 }
 
 // neverSent reports whether the connection was not even made.

@@ -1,11 +1,13 @@
 package client_test
 
 import (
+	"crypto/tls"
 	"errors"
 	"io"
 	"log/slog"
 	"net/http"
 	"net/http/httptest"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -168,5 +170,22 @@ func TestEveryCallOfTheServerHasAMethod(t *testing.T) {
 	}
 	if rest < 8 {
 		t.Errorf("%d events", rest)
+	}
+}
+
+// A certificate that is not trusted is said at once, not after four tries.
+func TestAnUntrustedCertificateIsNotTriedAgain(t *testing.T) {
+	var hellos atomic.Int64
+	s := httptest.NewUnstartedServer(http.NotFoundHandler())
+	s.Config.ErrorLog = slog.NewLogLogger(slog.DiscardHandler, slog.LevelDebug)
+	s.TLS = &tls.Config{GetConfigForClient: func(*tls.ClientHelloInfo) (*tls.Config, error) { hellos.Add(1); return nil, nil }}
+	s.StartTLS()
+	defer s.Close()
+	c, err := client.New(s.URL, "hb_live_x")
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := c.WhoAmI(t.Context()); err == nil || hellos.Load() != 1 {
+		t.Errorf("%v after %d tries", err, hellos.Load())
 	}
 }

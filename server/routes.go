@@ -70,6 +70,8 @@ func (r *routes) find(req *http.Request) (route string, h http.Handler) {
 		return "/api/", dialect(r.plain)
 	case path == "/openapi.json", path == "/docs", strings.HasPrefix(path, "/docs/"):
 		return "/docs", r.reference
+	case path == "/": // what a start prints is opened by people
+		return path, http.RedirectHandler("/docs", http.StatusFound)
 	case path == "/healthz":
 		return path, http.HandlerFunc(r.in.healthz)
 	case path == "/readyz":

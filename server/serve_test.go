@@ -218,7 +218,7 @@ func TestASecondSignalEndsAtOnce(t *testing.T) {
 
 func TestThePublicListenerServesNothingPrivate(t *testing.T) {
 	p := serve(t, shortDir(t))
-	for _, path := range []string{"/metrics", "/debug/pprof/", "/debug/pprof/heap", "/debug/vars", "/backup", "/doctor", "/", "/v1", "/admin.key", "/V1/api-keys"} {
+	for _, path := range []string{"/metrics", "/debug/pprof/", "/debug/pprof/heap", "/debug/vars", "/backup", "/doctor", "/v1", "/admin.key", "/V1/api-keys"} {
 		if a := p.call("GET", path, adminKey(t, p.dir), ""); a.status != 404 {
 			t.Errorf("%s: %d", path, a.status)
 		}
@@ -227,6 +227,9 @@ func TestThePublicListenerServesNothingPrivate(t *testing.T) { // A-79
 		if a := p.call("GET", path, "", ""); a.status != 200 {
 			t.Errorf("%s: %d", path, a.status)
 		}
+	}
+	if a := p.call("GET", "/", "", ""); a.status != 200 || !strings.Contains(a.header.Get("Content-Type"), "text/html") {
+		t.Errorf("the address that a start prints leads to %d %s", a.status, a.header.Get("Content-Type"))
 	}
 	if a := p.call("POST", "/healthz", "", "{}"); a.status != 405 {
 		t.Errorf("POST /healthz: %d", a.status)
