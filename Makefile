@@ -7,7 +7,7 @@ VERSION := $(shell git describe --tags --always --dirty 2>/dev/null || echo dev)
 LDFLAGS := -s -w -X main.version=$(VERSION)
 
 # Where goroutines meet.
-RACY := . $(addsuffix /...,$(wildcard ./storage ./server ./internal/index ./internal/gcra ./internal/tally))
+RACY := . $(addsuffix /...,$(wildcard ./storage ./server ./guard ./internal/index ./internal/gcra ./internal/tally))
 
 STEP := @scripts/step.sh
 
