@@ -106,7 +106,7 @@ func (s *Service) plan(tx Tx, by Actor, n NewKey) (Key, *Project, error) {
 			return Key{}, nil, err
 		}
 	} else if !projectLimits.within(by.rateLimits) {
-		k.RateLimits = by.rateLimits
+		k.RateLimits = by.rateLimits.and(projectLimits)
 	}
 	if k.ExpiresAt, err = planExpiry(by, n, now, p); err != nil {
 		return Key{}, nil, err

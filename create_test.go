@@ -1,6 +1,7 @@
 package halberd_test
 
 import (
+	"fmt"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -148,6 +149,28 @@ func TestRootCreatesInTheOnlyOrganization(t *testing.T) {
 	w.Refused(err, halberd.CodeInvalid)
 	if c, err := w.Create(w.Ctx(), by, halberd.NewKey{Organization: org.ID}); err != nil || c.Key.Organization != org.ID {
 		t.Errorf("%v, in %s", err, c.Key.Organization)
+	}
+}
+
+// A default is shortened to what the creator and the project both allow, also
+// where their limits have different shapes; the answer shows it.
+func TestDefaultLimitsAreShortenedToBoth(t *testing.T) {
+	w := fixture.New(t)
+	if _, err := w.UpdateProject(w.Ctx(), w.Admin, w.Home, halberd.ProjectPatch{
+		RateLimits: halberd.Some(halberd.RateLimits{{Limit: 1000, WindowSeconds: 3600, Burst: 10}}),
+	}, 0); err != nil {
+		t.Fatal(err)
+	}
+	by := w.Actor(w.Make(halberd.NewKey{
+		Scopes: halberd.Some(halberd.MustScopes("admin")), RateLimits: halberd.Some(halberd.RateLimits{{Limit: 100, WindowSeconds: 60, Burst: 5}, {Name: "hour", Limit: 500, WindowSeconds: 3600, Burst: 50}}),
+	}).Secret)
+	c, err := w.Create(w.Ctx(), by, halberd.NewKey{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	want := "[{default 100 60 5} {hour 500 3600 50} {project-default 1000 3600 10}]"
+	if got := fmt.Sprint(c.Key.RateLimits); got != want {
+		t.Errorf("%s, want %s", got, want)
 	}
 }
 

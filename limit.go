@@ -87,6 +87,26 @@ func (ls RateLimits) within(outer RateLimits) bool {
 	return true
 }
 
+// and is limits that let no more through than ls and more both do: those of
+// more that ls does not imply are added, under a name of their own where theirs
+// is taken. What does not fit into maxRateLimits is left out, and judged as
+// anything else that is granted.
+func (ls RateLimits) and(more RateLimits) RateLimits {
+	out := slices.Clone(ls)
+	taken := func(name string) bool {
+		return slices.ContainsFunc(out, func(o RateLimit) bool { return o.Name == name })
+	}
+	for _, m := range more {
+		if taken(m.Name) {
+			m.Name = "project-" + m.Name[:min(len(m.Name), maxLimitName-len("project-"))]
+		}
+		if !out.within(RateLimits{m}) && len(out) < maxRateLimits && !taken(m.Name) {
+			out = append(out, m)
+		}
+	}
+	return out
+}
+
 // LimitState is where one limit of a key stands after a check.
 type LimitState struct {
 	Name      string
