@@ -198,9 +198,10 @@ func TestARestoreThatWouldNotStartChangesNothing(t *testing.T) {
 	write(t, half, string(text[:len(text)/2]))
 	write(t, empty, "")
 	write(t, words, strings.Repeat("this is no database. ", 1000))
+	needSQLite(t)
 	alien := filepath.Join(files, "alien.db")
 	if out, err := exec.Command("sqlite3", alien, "CREATE TABLE t (a); INSERT INTO t VALUES (1)").CombinedOutput(); err != nil {
-		t.Skipf("sqlite3: %v %s", err, out)
+		t.Fatalf("sqlite3: %v %s", err, out)
 	}
 	newer := filepath.Join(files, "newer.db")
 	write(t, newer, string(text))
