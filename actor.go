@@ -41,6 +41,8 @@ type Actor struct {
 type Request struct {
 	ID       string     // goes into the audit record
 	ClientIP netip.Addr // the address the caller came from, into the audit record
+	// UserAgent is what the caller calls its program, kept with the key's last use.
+	UserAgent string
 	// Idempotency makes a create or rotate happen once: the key the caller
 	// chose, the route, and a digest of the body. Zero: none.
 	Idempotency Idempotency

@@ -19,6 +19,7 @@ type Service struct {
 	seal  *seal
 	dir   *directory
 	tally tally.Tally
+	uses  tally.Samples // by whom keys were used since the last flush
 	log   *slog.Logger
 	clock func() time.Time
 	born  time.Time // the base of the monotonic clock that limits run on

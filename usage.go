@@ -2,8 +2,17 @@ package halberd
 
 import (
 	"context"
+	"net/netip"
 	"time"
 )
+
+// use counts a use of a key. By whom is kept of the first one since the last
+// flush: once a second is enough, and costs a check nothing.
+func (s *Service) use(ordinal uint32, at int64, from netip.Addr, agent string) {
+	if s.tally.Add(ordinal, at) {
+		s.uses.Note(ordinal, at, from, agent)
+	}
+}
 
 // flushUsage hands the counts since the last flush to the store, under the
 // minute in which it runs. What was taken out of the tally must arrive: a caller
@@ -27,6 +36,7 @@ func (s *Service) flushUsage(ctx context.Context) error {
 		}
 		counted = append(counted, odd{number, kind, count, last})
 	})
+	s.uses.Drain(func(uint32, int64, netip.Addr, []byte) {})
 	if len(counted) == 0 {
 		return nil
 	}

@@ -43,6 +43,9 @@ type Check struct {
 	Resource string     // `type/id`; empty: none named
 	ClientIP netip.Addr // of the key's holder, for keys with an address list
 	Cost     int64      // of its limits, 1 to MaxCost; 0 is 1
+	// UserAgent is what the key's holder calls its program, if told. It is kept
+	// with the last use, never judged.
+	UserAgent string
 	// FiltersResources says that the caller will filter what it answers by the
 	// verdict's Resources itself (list calls); without it a restricted key is
 	// refused where no resource is named.
@@ -207,7 +210,7 @@ func (s *Service) decideWhat(c *Check, v *Verdict, e *entry, own *owner, p *read
 		return
 	}
 	v.Code = Valid
-	s.tally.Add(e.ordinal, clock.Unix())
+	s.use(e.ordinal, clock.Unix(), c.ClientIP, c.UserAgent)
 }
 
 // takeLimits takes cost from every limit, or from none, and says in v where
@@ -278,7 +281,7 @@ func (s *Service) Authenticate(_ context.Context, secret Secret, r Request) (Act
 	if !ok {
 		return Actor{}, errUnauthorized()
 	}
-	s.tally.Add(e.ordinal, clock.Unix())
+	s.use(e.ordinal, clock.Unix(), r.ClientIP, r.UserAgent)
 	return Actor{
 		kind: ActorKey, key: e.id, organization: own.organization, project: own.project, operator: p.operator,
 		scopes: p.scopes, resources: p.resources, ipAllow: p.ipAllow, rateLimits: p.rateLimits,

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"net/http"
+	"strings"
 	"time"
 
 	"github.com/halberdhq/halberd"
@@ -28,6 +29,8 @@ func (c *Client) Verify(ctx context.Context, check halberd.Check) (halberd.Verdi
 	if check.ClientIP.IsValid() {
 		in.ClientIP = check.ClientIP.WithZone("").String()
 	}
+	agent := check.UserAgent[:min(len(check.UserAgent), 256)] // no more of it is kept
+	in.UserAgent = strings.ToValidUTF8(agent, "")
 	got, err := c.Keys.Verify(ctx, in)
 	if err != nil {
 		return halberd.Verdict{}, err

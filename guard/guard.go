@@ -178,7 +178,7 @@ func (d *door) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	p := &presenter{Context: r.Context()}
 	p.verdict, err = d.verifier.Verify(p.Context, halberd.Check{
 		Secret: secret, Scopes: d.rule.scopes, Resource: resource, FiltersResources: d.rule.Filters,
-		ClientIP: d.options.ClientIP(r), Cost: d.rule.Cost, Within: d.options.Within,
+		ClientIP: d.options.ClientIP(r), UserAgent: r.UserAgent(), Cost: d.rule.Cost, Within: d.options.Within,
 	})
 	switch {
 	case err != nil:

@@ -47,7 +47,7 @@ func verify(c *request.Call, body *VerifyKey) (out one[wire.Verdict], err error)
 func checkIn(body *VerifyKey) (check halberd.Check, err error) {
 	check = halberd.Check{
 		Secret: halberd.NewSecret(body.Key), Resource: body.Resource,
-		FiltersResources: body.FiltersResources, Cost: body.Cost.Value,
+		FiltersResources: body.FiltersResources, Cost: body.Cost.Value, UserAgent: body.UserAgent,
 	}
 	if body.Key == "" {
 		return check, halberd.Invalid("key", "must be the key to check")

@@ -192,6 +192,9 @@ func (g *Guard) check(ctx context.Context, r Rule) halberd.Check {
 	} else {
 		c.ClientIP = PeerAddr(ctx)
 	}
+	if agent := metadata.ValueFromIncomingContext(ctx, "user-agent"); len(agent) > 0 {
+		c.UserAgent = agent[0]
+	}
 	return c
 }
 

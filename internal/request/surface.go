@@ -111,7 +111,7 @@ func (x *exchange) do(op *Operation, r *http.Request) (any, error) {
 		return nil, err
 	}
 	x.presented = true
-	from := halberd.Request{ID: x.id, ClientIP: ClientAddr(r)}
+	from := halberd.Request{ID: x.id, ClientIP: ClientAddr(r), UserAgent: r.UserAgent()}
 	by, err := svc.Authenticate(r.Context(), secret, from)
 	if err != nil {
 		return nil, err

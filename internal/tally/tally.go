@@ -42,18 +42,21 @@ type shard struct {
 // Grow makes room for the numbers 0 to n-1.
 func (t *Tally) Grow(n int) { t.cells.Grow(n) }
 
-// Add counts the common event on thing number, at a time in Unix seconds.
-func (t *Tally) Add(number uint32, at int64) {
+// Add counts the common event on thing number, at a time in Unix seconds. It
+// reports whether that is the first one since the last Drain.
+func (t *Tally) Add(number uint32, at int64) (first bool) {
 	c := t.cells.At(number)
 	if c.last.Load() < at {
 		c.last.Store(at)
 	}
-	if c.count.Add(1) == 1 {
-		s := &t.shards[number%shards]
-		s.mu.Lock()
-		s.dirty = append(s.dirty, number)
-		s.mu.Unlock()
+	if c.count.Add(1) != 1 {
+		return false
 	}
+	s := &t.shards[number%shards]
+	s.mu.Lock()
+	s.dirty = append(s.dirty, number)
+	s.mu.Unlock()
+	return true
 }
 
 // AddOdd counts an odd event of a kind.

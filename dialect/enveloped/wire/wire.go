@@ -158,6 +158,7 @@ type Verify struct {
 	Scopes           []string `json:"scopes,omitempty" nullable:"false"`
 	Resource         string   `json:"resource,omitempty" example:"engagement/42"`
 	ClientIP         string   `json:"client_ip,omitempty"`
+	UserAgent        string   `json:"user_agent,omitempty" doc:"What the key's holder calls its program; 256 bytes of it are kept with the last use"`
 	Cost             int64    `json:"cost,omitempty" minimum:"1" maximum:"1000000"`
 	FiltersResources bool     `json:"filters_resources,omitempty"`
 	Include          []string `json:"include,omitempty" nullable:"false" enum:"label,metadata"`
