@@ -110,7 +110,8 @@ func (ls RateLimits) and(more RateLimits) RateLimits {
 // LimitState is where one limit of a key stands after a check.
 type LimitState struct {
 	Name      string
-	Limit     int64
+	Limit     int64         // checks per window
+	Window    time.Duration // zero where it is not told
 	Remaining int64
 	Reset     time.Duration // until the limit is whole again
 }
@@ -131,10 +132,30 @@ func (s *LimitStates) All() []LimitState {
 		return s.told
 	}
 	out := make([]LimitState, len(s.limits))
-	for i, l := range s.limits {
-		out[i] = LimitState{Name: l.Name, Limit: l.Limit, Remaining: s.states[i].Remaining, Reset: s.states[i].Reset}
+	for i := range out {
+		out[i] = s.At(i)
 	}
 	return out
+}
+
+// Len is how many there are.
+func (s *LimitStates) Len() int {
+	if s.told != nil {
+		return len(s.told)
+	}
+	return len(s.limits)
+}
+
+// At is one of them, from 0 to Len-1, without allocating.
+func (s *LimitStates) At(i int) LimitState {
+	if s.told != nil {
+		return s.told[i]
+	}
+	l, st := &s.limits[i], &s.states[i]
+	return LimitState{
+		Name: l.Name, Limit: l.Limit, Window: time.Duration(l.WindowSeconds) * time.Second,
+		Remaining: st.Remaining, Reset: st.Reset,
+	}
 }
 
 const maxIPAllow = 100

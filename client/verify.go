@@ -85,7 +85,10 @@ func verdict(in *wire.Verdict) (v halberd.Verdict, err error) {
 	}
 	limits := make([]halberd.LimitState, len(in.RateLimits))
 	for i, l := range in.RateLimits {
-		limits[i] = halberd.LimitState{Name: l.Name, Limit: l.Limit, Remaining: l.Remaining, Reset: time.Duration(l.ResetSeconds) * time.Second}
+		limits[i] = halberd.LimitState{
+			Name: l.Name, Limit: l.Limit, Window: time.Duration(l.WindowSeconds) * time.Second,
+			Remaining: l.Remaining, Reset: time.Duration(l.ResetSeconds) * time.Second,
+		}
 	}
 	v.RateLimits = halberd.ToldLimits(limits)
 	return v, errors.Join(errs...)

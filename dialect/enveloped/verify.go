@@ -4,6 +4,7 @@ import (
 	"math"
 	"net/netip"
 	"slices"
+	"time"
 
 	"github.com/halberdhq/halberd"
 	"github.com/halberdhq/halberd/dialect/enveloped/wire"
@@ -85,11 +86,13 @@ func verdict(v *halberd.Verdict) wire.Verdict {
 		seconds := int64(math.Ceil(v.RetryAfter.Seconds()))
 		w.RetryAfter = &seconds
 	}
-	w.RateLimits = make([]wire.LimitState, 0, len(v.RateLimits.All()))
-	for _, l := range v.RateLimits.All() {
-		w.RateLimits = append(w.RateLimits, wire.LimitState{
-			Name: l.Name, Limit: l.Limit, Remaining: l.Remaining, ResetSeconds: int64(math.Ceil(l.Reset.Seconds())),
-		})
+	w.RateLimits = make([]wire.LimitState, v.RateLimits.Len())
+	for i := range w.RateLimits {
+		l := v.RateLimits.At(i)
+		w.RateLimits[i] = wire.LimitState{
+			Name: l.Name, Limit: l.Limit, WindowSeconds: int64(l.Window / time.Second),
+			Remaining: l.Remaining, ResetSeconds: int64(math.Ceil(l.Reset.Seconds())),
+		}
 	}
 	return w
 }

@@ -36,14 +36,15 @@ var rooms = []room{
 	{path: "jobs", may: ". github.com/riverqueue/river", planned: true},
 
 	// Surfaces: each speaks one language and knows only the ground.
-	{path: "internal/request", may: ". github.com/go-json-experiment/json"},
-	{path: "guard", may: ". internal/request"},
-	{path: "guard/grpcguard", may: ". guard google.golang.org/grpc google.golang.org/genproto/googleapis/rpc google.golang.org/protobuf"},
+	{path: "internal/ratefield", may: "."}, // the fields RateLimit and RateLimit-Policy
+	{path: "internal/request", may: ". internal/ratefield github.com/go-json-experiment/json"},
+	{path: "guard", may: ". internal/request internal/ratefield"},
+	{path: "guard/grpcguard", may: ". guard internal/ratefield google.golang.org/grpc google.golang.org/genproto/googleapis/rpc google.golang.org/protobuf"},
 	{path: "dialect/enveloped/wire"},
 	{path: "dialect/enveloped", may: ". internal/request dialect/enveloped/wire"},
 	{path: "dialect/plain", may: ". internal/request"},
 	{path: "dialect/apidoc", may: ". internal/request dialect/enveloped dialect/plain github.com/danielgtaylor/huma/v2 github.com/swaggest/swgui"}, // describes the dialects
-	{path: "gateway", may: ". internal/request github.com/envoyproxy/go-control-plane/envoy google.golang.org/grpc", planned: true},
+	{path: "gateway", may: ". internal/request internal/ratefield github.com/envoyproxy/go-control-plane/envoy google.golang.org/grpc", planned: true},
 	{path: "console", may: ". internal/request", planned: true},
 	{path: "client", may: ". dialect/enveloped/wire"},
 	{path: "cli", may: "dialect/enveloped/wire client github.com/spf13/cobra github.com/zalando/go-keyring go.yaml.in/yaml/v3 golang.org/x/term"},
@@ -119,7 +120,7 @@ const (
 		pgregory.net/rapid github.com/anishathalye/porcupine go.uber.org/goleak
 		github.com/google/go-cmp github.com/getkin/kin-openapi github.com/chromedp/chromedp
 		github.com/chromedp/cdproto github.com/alicebob/miniredis/v2 github.com/throttled/throttled/v2
-		github.com/coder/websocket`
+		github.com/coder/websocket github.com/dunglas/httpsfv`
 	testNever = "C net/http/pprof expvar"
 )
 

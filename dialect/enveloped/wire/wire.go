@@ -187,10 +187,11 @@ type Verdict struct {
 
 // LimitState is where a limit stands after the check.
 type LimitState struct {
-	Name         string `json:"name"`
-	Limit        int64  `json:"limit"`
-	Remaining    int64  `json:"remaining"`
-	ResetSeconds int64  `json:"reset_seconds"`
+	Name          string `json:"name"`
+	Limit         int64  `json:"limit"`
+	WindowSeconds int64  `json:"window_seconds"`
+	Remaining     int64  `json:"remaining"`
+	ResetSeconds  int64  `json:"reset_seconds"`
 }
 
 // QuotaRule is how many uses a key has, and when they come back. No key has one
