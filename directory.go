@@ -7,17 +7,18 @@ import (
 
 	"github.com/halberdhq/halberd/internal/gcra"
 	"github.com/halberdhq/halberd/internal/index"
+	"github.com/halberdhq/halberd/internal/tally"
 )
 
 // directory is every key of the instance in memory, complete: a miss is
 // NOT_FOUND. Checks read it without locks; apply and load change it, one
 // committed change after the other.
 type directory struct {
-	keys     index.Table[entry]
+	keys     index.Table[record]
 	owners   index.Array[atomic.Pointer[owner]]
 	policies index.Array[atomic.Pointer[readyPolicy]]
 	external index.Array[atomic.Pointer[string]]
-	named    index.Array[identity]                    // by ordinal; written once, before the ordinal is used
+	counts   *tally.Tally[identity]                   // by ordinal; an identity is written once, before the ordinal is used
 	words    index.Array[[maxRateLimits]atomic.Int64] // of the limits, by ordinal; grown once a limit exists
 	revision atomic.Int64
 
@@ -31,21 +32,52 @@ type directory struct {
 	previous                 map[uint32]Digest // ordinal → the superseded digest in the table
 	ordinals                 uint32
 	limited                  bool          // some policy or project has a limit: words are kept
-	grown                    func(n int)   // told of new ordinals before they are used
 	damaged                  map[any]error // rows that were refused, by id
 }
 
-// entry is a key under one of its digests. It has no pointers and is never
-// changed in place.
+// entry is a key under one of its digests, as checks use it.
 type entry struct {
-	id        KeyID
+	identity
 	ordinal   uint32 // of the key, the same for both its digests
-	owner     uint32
 	policy    uint32
 	external  uint32 // 0: none
 	expires   int64  // Unix seconds; 0: never
 	notBefore int64
 	flags     uint8
+}
+
+// record is an entry as the table holds it, never changed in place. An idle key
+// costs, once: 32 bytes of digest and 24 of record, 28 in the tally (identity, a
+// count and when it was last used), and its share of the table's slots (11 to
+// 13). A superseded secret costs another record and its slots while it lasts.
+type record struct {
+	ordinal, policy, external uint32
+	expires, notBefore        uint32 // the lower 32 of 40 bits
+	high                      uint32 // from the top: 8 bits each of expires, of notBefore, spare, flags
+}
+
+// latest is what a record holds of a time, in the year 36812.
+const latest = 1<<40 - 1
+
+func pack(e *entry) record {
+	// A time before 1970 is as past as its first second; 0 means none.
+	expires, notBefore := min(e.expires, latest), min(max(e.notBefore, 0), latest)
+	if expires < 0 {
+		expires = 1
+	}
+	return record{
+		ordinal: e.ordinal, policy: e.policy, external: e.external,
+		expires: uint32(expires), notBefore: uint32(notBefore),
+		high: uint32(expires>>32)<<24 | uint32(notBefore>>32)<<16 | uint32(e.flags),
+	}
+}
+
+// unpack sets all of e but its identity, which the tally has.
+func (r *record) unpack(e *entry) {
+	e.ordinal, e.policy, e.external = r.ordinal, r.policy, r.external
+	e.expires = int64(r.high>>24)<<32 | int64(r.expires)
+	e.notBefore = int64(r.high>>16&0xff)<<32 | int64(r.notBefore)
+	e.flags = uint8(r.high)
 }
 
 const (
@@ -64,7 +96,7 @@ type owner struct {
 	limits       []readyLimit
 }
 
-// identity is what a count is filed under.
+// identity is which key it is, and what a count is filed under.
 type identity struct {
 	id    KeyID
 	owner uint32
@@ -100,12 +132,12 @@ func ready(ls RateLimits) []readyLimit {
 	return out
 }
 
-func newDirectory(grown func(n int)) *directory {
+func newDirectory(counts *tally.Tally[identity]) *directory {
 	d := &directory{
 		ownerOf: map[ownerKey]uint32{}, projects: map[ProjectID]*Project{},
 		orgs: map[OrganizationID]*Organization{}, policyOf: map[policyKey]share{},
 		externalOf: map[string]share{}, externalNext: 1, previous: map[uint32]Digest{},
-		damaged: map[any]error{}, grown: grown,
+		damaged: map[any]error{}, counts: counts,
 	}
 	d.external.Grow(1)
 	d.external.At(0).Store(new(string))
@@ -226,16 +258,18 @@ func (d *directory) letGo(e entry) {
 	}
 }
 
-// find is the key under a digest, with what its entry names.
-func (d *directory) find(digest *Digest) (e entry, own *owner, p *readyPolicy, external string, ok bool) {
+// find sets e to the key under a digest and returns what it names.
+func (d *directory) find(digest *Digest, e *entry) (own *owner, p *readyPolicy, external string, ok bool) {
 	for {
-		e, ok = d.keys.Get((*[32]byte)(digest))
-		if !ok {
-			return e, nil, nil, "", false
+		r := d.keys.Get((*[32]byte)(digest))
+		if r == nil {
+			return nil, nil, "", false
 		}
+		e.identity = *d.counts.Label(r.ordinal)
+		r.unpack(e)
 		p = d.policies.At(e.policy).Load()
 		if x := d.external.At(e.external).Load(); p != nil && x != nil {
-			return e, d.owners.At(e.owner).Load(), p, *x, true
+			return d.owners.At(e.owner).Load(), p, *x, true
 		}
 		// Let go since: the key has a newer entry by now.
 	}
@@ -248,8 +282,8 @@ func (d *directory) putKey(r *KeyRecord) error {
 		return err
 	}
 	e := entry{
-		id: r.ID, policy: p,
-		owner:    d.ownerNumber(ownerKey{r.Organization, r.Project}),
+		identity: identity{r.ID, d.ownerNumber(ownerKey{r.Organization, r.Project})},
+		policy:   p,
 		external: d.takeExternal(r.ExternalID),
 		expires:  r.ExpiresAt, notBefore: r.NotBefore,
 	}
@@ -261,11 +295,15 @@ func (d *directory) putKey(r *KeyRecord) error {
 		e.flags = flagRevoked
 	}
 	old, known := d.former(r)
+	e.flags |= old.flags & flagRevoked // also if the store went back in time
+	if known && old.identity != e.identity {
+		d.dropKey(r) // the secret of another key, or of another owner's
+		known = false
+	}
 	if known {
 		e.ordinal = old.ordinal
-		e.flags |= old.flags & flagRevoked // also if the store went back in time
 	} else {
-		e.ordinal = d.nextOrdinal(r.ID, e.owner)
+		e.ordinal = d.nextOrdinal(e.identity)
 	}
 
 	if old, ok := d.previous[e.ordinal]; ok && old != r.PreviousDigest {
@@ -280,10 +318,10 @@ func (d *directory) putKey(r *KeyRecord) error {
 		} else if s.expires == 0 || end < s.expires {
 			s.expires = end
 		}
-		d.keys.Put(r.PreviousDigest, s)
+		d.keys.Put(r.PreviousDigest, pack(&s))
 		d.previous[e.ordinal] = r.PreviousDigest
 	}
-	d.keys.Put(r.Digest, e)
+	d.keys.Put(r.Digest, pack(&e))
 	if known {
 		d.letGo(old)
 	}
@@ -305,19 +343,23 @@ func (d *directory) dropKey(r *KeyRecord) {
 // former is the entry that the key has had, under its digest or, just rotated,
 // under the one before.
 func (d *directory) former(r *KeyRecord) (e entry, known bool) {
-	e, known = d.keys.Get((*[32]byte)(&r.Digest))
-	if !known && !r.PreviousDigest.IsZero() {
-		e, known = d.keys.Get((*[32]byte)(&r.PreviousDigest))
+	rec := d.keys.Get((*[32]byte)(&r.Digest))
+	if rec == nil && !r.PreviousDigest.IsZero() {
+		rec = d.keys.Get((*[32]byte)(&r.PreviousDigest))
 	}
-	return e, known
+	if rec == nil {
+		return e, false
+	}
+	e.identity = *d.counts.Label(rec.ordinal)
+	rec.unpack(&e)
+	return e, true
 }
 
-func (d *directory) nextOrdinal(id KeyID, owner uint32) uint32 {
+func (d *directory) nextOrdinal(who identity) uint32 {
 	n := d.ordinals
 	d.ordinals++
-	d.grown(int(d.ordinals))
-	d.named.Grow(int(d.ordinals))
-	*d.named.At(n) = identity{id, owner}
+	d.counts.Grow(int(d.ordinals))
+	*d.counts.Label(n) = who
 	if d.limited {
 		d.words.Grow(int(d.ordinals))
 	}
@@ -326,6 +368,6 @@ func (d *directory) nextOrdinal(id KeyID, owner uint32) uint32 {
 
 // who says whose count a number is.
 func (d *directory) who(ordinal uint32) (KeyID, *owner) {
-	n := d.named.At(ordinal)
+	n := d.counts.Label(ordinal)
 	return n.id, d.owners.At(n.owner).Load()
 }

@@ -1,5 +1,12 @@
 package halberd
 
+import (
+	"crypto/sha256"
+	"encoding/binary"
+
+	"github.com/halberdhq/halberd/internal/tally"
+)
+
 // SealForTest completes a record as Create would, for tests that fill a store
 // by the hundred thousand.
 func (s *Service) SealForTest(r *KeyRecord, secret Secret) {
@@ -18,4 +25,27 @@ func (s *Service) SharedForTest() (policies, externals int) {
 	s.dir.mu.Lock()
 	defer s.dir.mu.Unlock()
 	return len(s.dir.policyOf), len(s.dir.externalOf)
+}
+
+// DirectoryForTest is what a Service holds of its keys, without the rest.
+type DirectoryForTest struct{ d *directory }
+
+// NewDirectoryForTest makes an empty one.
+func NewDirectoryForTest() DirectoryForTest {
+	return DirectoryForTest{newDirectory(new(tally.Tally[identity]))}
+}
+
+// Fill adds keys that differ in their digest, id and end until there are n.
+func (x DirectoryForTest) Fill(n int) {
+	x.d.mu.Lock()
+	defer x.d.mu.Unlock()
+	for i := int(x.d.ordinals); i < n; i++ {
+		r := KeyRecord{
+			ID: NewKeyID(), State: StateActive, Scopes: "read write", Policy: "{}", ExternalID: "acme", ExpiresAt: int64(i + 1),
+			Digest: sha256.Sum256(binary.BigEndian.AppendUint64(nil, uint64(i))),
+		}
+		if err := x.d.putKey(&r); err != nil {
+			panic(err)
+		}
+	}
 }

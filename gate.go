@@ -38,7 +38,8 @@ func (s *Service) Permit(by Actor, act Action) error {
 // stillGood looks at the actor's key again, in memory, and returns what it may
 // now.
 func (s *Service) stillGood(by *Actor) (*readyPolicy, bool) {
-	e, own, p, _, ok := s.dir.find(&by.digest)
+	var e entry
+	own, p, _, ok := s.dir.find(&by.digest, &e)
 	if !ok {
 		return nil, false
 	}

@@ -18,7 +18,7 @@ type Service struct {
 	store Store
 	seal  *seal
 	dir   *directory
-	tally tally.Tally
+	tally tally.Tally[identity]
 	uses  tally.Samples // by whom keys were used since the last flush
 	log   *slog.Logger
 	clock func() time.Time
@@ -71,7 +71,7 @@ func New(ctx context.Context, store Store, o Options) (*Service, error) {
 		s.clock = time.Now
 	}
 	s.born = s.clock()
-	s.dir = newDirectory(s.tally.Grow)
+	s.dir = newDirectory(&s.tally)
 	if err := s.openSeal(ctx, o.Pepper); err != nil {
 		return nil, err
 	}

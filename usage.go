@@ -56,8 +56,8 @@ func (s *Service) flushUsage(ctx context.Context) error {
 // memory.
 func (s *Service) lastUsed(r *KeyRecord) time.Time {
 	last := r.LastUsedAt
-	if e, ok := s.dir.keys.Get((*[32]byte)(&r.Digest)); ok {
-		last = max(last, s.tally.Last(e.ordinal))
+	if rec := s.dir.keys.Get((*[32]byte)(&r.Digest)); rec != nil {
+		last = max(last, s.tally.Last(rec.ordinal))
 	}
 	return instant(last)
 }

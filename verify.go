@@ -127,37 +127,37 @@ func (s *Service) VerifyFor(ctx context.Context, by Actor, c Check) (Verdict, er
 // it refuses for a scope.
 func (s *Service) decide(c *Check, v *Verdict) {
 	clock := s.clock()
-	e, own, p, ok := s.present(c, v, clock)
-	if ok {
+	var e entry
+	if own, p, ok := s.present(c, v, clock, &e); ok {
 		s.decideWhat(c, v, &e, own, p, clock)
 	}
 }
 
-// present is the first half of the order: is this a good key, here and now? When
-// it is not, the answer is in v.
-func (s *Service) present(c *Check, v *Verdict, clock time.Time) (e entry, own *owner, p *readyPolicy, ok bool) {
+// present is the first half of the order: is this a good key, here and now? Then e is
+// set; when not, the answer is in v.
+func (s *Service) present(c *Check, v *Verdict, clock time.Time, e *entry) (own *owner, p *readyPolicy, ok bool) {
 	d := s.dir
 	v.Revision = d.revision.Load()
 	if !c.Secret.WellFormed() {
 		s.refuseUnknown(v, Malformed, "the key is not well formed: it was cut, mistyped, or is no key of this kind")
-		return e, nil, nil, false
+		return nil, nil, false
 	}
 	digest := s.seal.digest(c.Secret)
-	e, own, p, external, ok := d.find(&digest)
+	own, p, external, ok := d.find(&digest, e)
 	if !ok || !c.Within.holds(own) {
 		s.refuseUnknown(v, NotFound, "there is no such key")
-		return e, nil, nil, false
+		return nil, nil, false
 	}
 	v.KeyID, v.Organization, v.Project = e.id, own.organization, own.project
 	v.ExternalID = external
 	v.Scopes, v.Resources, v.Operator = p.scopes, p.resources, p.operator
 	v.ExpiresAt = instant(e.expires)
 
-	if code, reason := standing(&e, own, p, c.ClientIP, clock.Unix()); code != Valid {
-		s.refuseKnown(v, &e, code, reason)
-		return e, nil, nil, false
+	if code, reason := standing(e, own, p, c.ClientIP, clock.Unix()); code != Valid {
+		s.refuseKnown(v, e, code, reason)
+		return nil, nil, false
 	}
-	return e, own, p, true
+	return own, p, true
 }
 
 // standing is the part of the order that asks nothing but who, where and when.
@@ -277,7 +277,8 @@ func (s *Service) Authenticate(_ context.Context, secret Secret, r Request) (Act
 	}
 	var v Verdict
 	clock := s.clock()
-	e, own, p, ok := s.present(&Check{Secret: secret, ClientIP: r.ClientIP}, &v, clock)
+	var e entry
+	own, p, ok := s.present(&Check{Secret: secret, ClientIP: r.ClientIP}, &v, clock, &e)
 	if !ok {
 		return Actor{}, errUnauthorized()
 	}

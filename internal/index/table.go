@@ -19,6 +19,11 @@ const (
 	gone     = 1<<32 - 1
 )
 
+// A table is between 3/5 and 3/4 full once it has grown: 10.7 to 13.3 bytes of
+// slots an entry, and walks of two or three neighbouring slots.
+func roomy(live int) int { return max(smallest, live*5/3) }
+func full(slots int) int { return slots / 4 * 3 }
+
 // Table maps 32-byte digests, which must be uniformly distributed, to values of
 // V, which should be small and free of pointers. The zero Table is empty and
 // ready. Readers and one writer at a time may run at once: a reader sees an
@@ -32,10 +37,9 @@ type Table[V any] struct {
 // generation is one open-addressing table. Slots change by one atomic store;
 // records never change once a slot names them.
 type generation[V any] struct {
-	// A slot is 0 when it was never used, else 32 bits of the digest above the
-	// number of a record plus one, or `gone` there.
+	// A slot is 0 when it was never used, else 32 bits of the digest, its tag,
+	// above the number of a record plus one, or `gone` there.
 	slots   []atomic.Uint64
-	mask    uint64
 	chunks  []*[chunkLen]record[V] // len is fixed; entries appear before a slot names them
 	used    int                    // slots not 0; the writer's
 	records int                    // records handed out; the writer's
@@ -49,13 +53,23 @@ type record[V any] struct {
 func newGeneration[V any](slots int) *generation[V] {
 	return &generation[V]{
 		slots:  make([]atomic.Uint64, slots),
-		mask:   uint64(slots - 1),
 		chunks: make([]*[chunkLen]record[V], (slots+chunkLen-1)/chunkLen),
 	}
 }
 
-func place(d *[32]byte) (start uint64, tag uint64) {
-	return binary.LittleEndian.Uint64(d[0:8]), uint64(binary.LittleEndian.Uint32(d[8:12])) << 32
+// tagOf is what a slot keeps of a digest, in its upper half.
+func tagOf(d *[32]byte) uint64 { return uint64(binary.BigEndian.Uint32(d[:4])) << 32 }
+
+// home is the slot at which the walk for a tag begins. The tag alone decides it,
+// and in order: spreading the slots into a larger table reads the old one from
+// end to end and no record.
+func (g *generation[V]) home(tag uint64) int { return int(tag >> 32 * uint64(len(g.slots)) >> 32) }
+
+func (g *generation[V]) after(i int) int {
+	if i++; i < len(g.slots) {
+		return i
+	}
+	return 0
 }
 
 func (g *generation[V]) record(number uint32) *record[V] {
@@ -65,9 +79,9 @@ func (g *generation[V]) record(number uint32) *record[V] {
 // find returns the slot of d and the record in it, or the slot where the walk
 // ended and nil.
 func (g *generation[V]) find(d *[32]byte) (*atomic.Uint64, *record[V]) {
-	start, tag := place(d)
-	for i := start; ; i++ {
-		slot := &g.slots[i&g.mask]
+	tag := tagOf(d)
+	for i := g.home(tag); ; i = g.after(i) {
+		slot := &g.slots[i]
 		s := slot.Load()
 		if s == 0 {
 			return slot, nil
@@ -81,17 +95,18 @@ func (g *generation[V]) find(d *[32]byte) (*atomic.Uint64, *record[V]) {
 	}
 }
 
-// Get returns the value under d. It takes no lock and allocates nothing.
-func (t *Table[V]) Get(d *[32]byte) (v V, ok bool) {
+// Get returns the value under d, nil if there is none. It stays as it is,
+// whatever is put later; the caller must not change it. Get takes no lock and
+// allocates nothing.
+func (t *Table[V]) Get(d *[32]byte) *V {
 	g := t.now.Load()
 	if g == nil {
-		return v, false
+		return nil
 	}
-	_, r := g.find(d)
-	if r == nil {
-		return v, false
+	if _, r := g.find(d); r != nil {
+		return &r.value
 	}
-	return r.value, true
+	return nil
 }
 
 // Put sets the value under d. When it returns, every Get that begins later
@@ -111,8 +126,7 @@ func (t *Table[V]) Put(d [32]byte, v V) {
 		g.used++
 		t.live++
 	}
-	_, tag := place(&d)
-	slot.Store(tag | uint64(number+1))
+	slot.Store(tagOf(&d) | uint64(number+1))
 }
 
 // Delete removes d and reports whether it was there.
@@ -127,8 +141,7 @@ func (t *Table[V]) Delete(d [32]byte) bool {
 	if old == nil {
 		return false
 	}
-	_, tag := place(&d)
-	slot.Store(tag | gone)
+	slot.Store(tagOf(&d) | gone)
 	t.live--
 	return true
 }
@@ -150,21 +163,17 @@ func (t *Table[V]) room() *generation[V] {
 		t.now.Store(g)
 		return g
 	}
-	if g.used < len(g.slots)/4*3 && g.records < len(g.chunks)*chunkLen && g.records < len(g.slots) {
+	if g.used < full(len(g.slots)) && g.records < len(g.chunks)*chunkLen && g.records < len(g.slots) {
 		return g
 	}
-	slots := smallest
-	for slots/2 < t.live+1 {
-		slots *= 2
-	}
-	next := newGeneration[V](slots)
+	next := newGeneration[V](roomy(t.live + 1))
 	if g.records-t.live < g.records/4 {
 		// Few dead records: keep the records where they are and only spread the slots.
 		copy(next.chunks, g.chunks)
 		next.records = g.records
 		for i := range g.slots {
 			if s := g.slots[i].Load(); s != 0 && uint32(s) != gone {
-				next.put(&g.record(uint32(s)-1).digest, uint32(s))
+				next.put(s)
 			}
 		}
 	} else {
@@ -177,23 +186,22 @@ func (t *Table[V]) room() *generation[V] {
 			if next.chunks[n>>chunkBits] == nil {
 				next.chunks[n>>chunkBits] = new([chunkLen]record[V])
 			}
-			r := next.record(uint32(n))
-			*r = *g.record(uint32(s) - 1)
+			*next.record(uint32(n)) = *g.record(uint32(s) - 1)
 			next.records++
-			next.put(&r.digest, uint32(n+1))
+			next.put(s&^gone | uint64(n+1))
 		}
 	}
 	t.now.Store(next)
 	return next
 }
 
-// put names a record in the first free slot; d must be absent.
-func (g *generation[V]) put(d *[32]byte, numberPlusOne uint32) {
-	start, tag := place(d)
-	i := start
-	for g.slots[i&g.mask].Load() != 0 {
-		i++
+// put stores what a slot is to hold in the first free one; its digest must be
+// absent.
+func (g *generation[V]) put(s uint64) {
+	i := g.home(s)
+	for g.slots[i].Load() != 0 {
+		i = g.after(i)
 	}
-	g.slots[i&g.mask].Store(tag | uint64(numberPlusOne))
+	g.slots[i].Store(s)
 	g.used++
 }

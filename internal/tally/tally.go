@@ -4,6 +4,7 @@
 package tally
 
 import (
+	"math"
 	"sync"
 	"sync/atomic"
 
@@ -18,17 +19,19 @@ const (
 )
 
 // Tally counts two sorts of event on numbered things: the common one, with the
-// time it last happened, and odd ones of a few kinds. The zero Tally is ready
-// after Grow.
-type Tally struct {
-	cells   index.Array[cell]
+// time it last happened, and odd ones of a few kinds. Each thing has a label,
+// which is the caller's. The zero Tally is ready after Grow.
+type Tally[L any] struct {
+	cells   index.Array[cell[L]]
 	shards  [shards]shard
 	dropped atomic.Int64
 }
 
-type cell struct {
+// cell keeps the label beside the count: who counts has read it just before.
+type cell[L any] struct {
+	label L
 	count atomic.Uint32
-	last  atomic.Int64 // Unix seconds
+	last  atomic.Uint32 // Unix seconds, to the year 2106
 }
 
 type shard struct {
@@ -40,14 +43,18 @@ type shard struct {
 }
 
 // Grow makes room for the numbers 0 to n-1.
-func (t *Tally) Grow(n int) { t.cells.Grow(n) }
+func (t *Tally[L]) Grow(n int) { t.cells.Grow(n) }
+
+// Label is the label of thing number. Who sets it does so before the number is
+// used anywhere else.
+func (t *Tally[L]) Label(number uint32) *L { return &t.cells.At(number).label }
 
 // Add counts the common event on thing number, at a time in Unix seconds. It
 // reports whether that is the first one since the last Drain.
-func (t *Tally) Add(number uint32, at int64) (first bool) {
+func (t *Tally[L]) Add(number uint32, at int64) (first bool) {
 	c := t.cells.At(number)
-	if c.last.Load() < at {
-		c.last.Store(at)
+	if seconds := uint32(min(at, math.MaxUint32)); c.last.Load() < seconds {
+		c.last.Store(seconds)
 	}
 	if c.count.Add(1) != 1 {
 		return false
@@ -60,7 +67,7 @@ func (t *Tally) Add(number uint32, at int64) (first bool) {
 }
 
 // AddOdd counts an odd event of a kind.
-func (t *Tally) AddOdd(number uint32, kind uint8) {
+func (t *Tally[L]) AddOdd(number uint32, kind uint8) {
 	s := &t.shards[number%shards]
 	k := uint64(number)<<8 | uint64(kind)
 	s.mu.Lock()
@@ -77,15 +84,15 @@ func (t *Tally) AddOdd(number uint32, kind uint8) {
 
 // Last returns when the common event was last counted on thing number, drained
 // or not; 0 if never.
-func (t *Tally) Last(number uint32) int64 { return t.cells.At(number).last.Load() }
+func (t *Tally[L]) Last(number uint32) int64 { return int64(t.cells.At(number).last.Load()) }
 
 // Dropped is how many odd events found no room since the start.
-func (t *Tally) Dropped() int64 { return t.dropped.Load() }
+func (t *Tally[L]) Dropped() int64 { return t.dropped.Load() }
 
 // Drain hands over and forgets everything counted since the last Drain. Counts
 // that arrive meanwhile are in this one or the next, never lost or twice. last
 // is 0 for odd events. One Drain may run at a time.
-func (t *Tally) Drain(each func(number uint32, kind uint8, odd bool, count uint32, last int64)) {
+func (t *Tally[L]) Drain(each func(number uint32, kind uint8, odd bool, count uint32, last int64)) {
 	for i := range t.shards {
 		s := &t.shards[i]
 		s.mu.Lock()
@@ -97,7 +104,7 @@ func (t *Tally) Drain(each func(number uint32, kind uint8, odd bool, count uint3
 			// The order matters: whoever adds after the swap finds zero and
 			// lists the cell again.
 			if count := c.count.Swap(0); count > 0 {
-				each(n, 0, false, count, c.last.Load())
+				each(n, 0, false, count, int64(c.last.Load()))
 			}
 		}
 		for k, count := range odd {

@@ -10,7 +10,7 @@ import (
 // Nothing is lost and nothing counted twice while drains run beside adds.
 func TestEveryEventIsHandedOverOnce(t *testing.T) {
 	const things, each = 500, 4000
-	var ta tally.Tally
+	var ta tally.Tally[string]
 	ta.Grow(things)
 	got := make([]uint32, things)
 	odd := map[uint8]uint32{}
@@ -54,7 +54,7 @@ func TestEveryEventIsHandedOverOnce(t *testing.T) {
 }
 
 func TestLastOnlyMovesForward(t *testing.T) {
-	var ta tally.Tally
+	var ta tally.Tally[string]
 	ta.Grow(1)
 	ta.Add(0, 20)
 	ta.Add(0, 10)
@@ -64,7 +64,7 @@ func TestLastOnlyMovesForward(t *testing.T) {
 }
 
 func TestOddEventsAreBounded(t *testing.T) {
-	var ta tally.Tally
+	var ta tally.Tally[string]
 	ta.Grow(1)
 	for i := range uint32(1_000_000) {
 		ta.AddOdd(i, 1)
@@ -75,7 +75,7 @@ func TestOddEventsAreBounded(t *testing.T) {
 }
 
 func TestAddAllocatesNothingWhenWarm(t *testing.T) {
-	var ta tally.Tally
+	var ta tally.Tally[string]
 	ta.Grow(64)
 	round := func() {
 		for i := range uint32(64) {
