@@ -20,7 +20,7 @@ const (
 )
 
 // A table is between 3/5 and 3/4 full once it has grown: 10.7 to 13.3 bytes of
-// slots an entry, and walks of two or three neighbouring slots.
+// slots an entry, and walks of two or three slots side by side.
 func roomy(live int) int { return max(smallest, live*5/3) }
 func full(slots int) int { return slots / 4 * 3 }
 
