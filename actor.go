@@ -17,11 +17,13 @@ const (
 )
 
 // Actor is who asks for something. It is always an explicit argument and comes
-// from Authenticate, or from Root in a program that embeds the Service. The
+// from Authenticate, from MemberActor, or from Root in a program that embeds the Service. The
 // zero Actor may do nothing.
 type Actor struct {
 	kind         ActorKind
 	key          KeyID
+	member       MemberID
+	epoch        int64  // of the member's session
 	name         string // of a system actor
 	organization OrganizationID
 	project      ProjectID // zero: organization-wide
@@ -73,6 +75,9 @@ func (a Actor) Via(r Request) Actor {
 // KeyID is the key the actor presented; zero for others.
 func (a Actor) KeyID() KeyID { return a.key }
 
+// MemberID is the member who acts; zero for others.
+func (a Actor) MemberID() MemberID { return a.member }
+
 // Organization is the actor's own; zero for a system actor.
 func (a Actor) Organization() OrganizationID { return a.organization }
 
@@ -85,11 +90,13 @@ func (a Actor) Operator() bool { return a.operator }
 // IsZero reports whether nobody is meant.
 func (a Actor) IsZero() bool { return a.kind == "" }
 
-// Ref names the actor in records: a key's id, or `system:<name>`.
+// Ref names the actor in records: a key's or a member's id, or `system:<name>`.
 func (a Actor) Ref() string {
 	switch a.kind {
 	case ActorKey:
 		return a.key.String()
+	case ActorMember:
+		return a.member.String()
 	case ActorSystem:
 		return "system:" + a.name
 	}
@@ -132,6 +139,14 @@ const (
 	ActionReadOrganizations  Action = "organization.read"
 	ActionCreateOrganization Action = "organization.create"
 	ActionUpdateOrganization Action = "organization.update"
+	ActionReadMembers        Action = "member.read"
+	ActionInviteMember       Action = "member.invite"
+	ActionUpdateMember       Action = "member.update"
+	ActionRemoveMember       Action = "member.remove"
+	ActionJoin               Action = "member.join"        // an invitation was accepted
+	ActionSignIn             Action = "member.sign_in"     // a session began
+	ActionSignOut            Action = "member.sign_out"    // every session of a member was ended
+	ActionUpdateSelf         Action = "member.update_self" // a member's own name or password
 	ActionReadAudit          Action = "audit.read"
 	ActionStart              Action = "instance.start"   // the first start
 	ActionRecover            Action = "instance.recover" // a new admin key, at the machine
@@ -150,7 +165,10 @@ func (a Actor) permits(act Action) bool {
 	case ActionCreateKey, ActionUpdateKey, ActionRotateKey, ActionEndOverlap, ActionRevokeKey,
 		ActionUpdateProject, ActionReadAudit:
 		return a.scopes.Holds(ScopeAdmin)
-	case ActionCreateProject, ActionDeleteProject:
+	case ActionUpdateSelf:
+		return a.kind == ActorMember
+	case ActionCreateProject, ActionDeleteProject,
+		ActionReadMembers, ActionInviteMember, ActionUpdateMember, ActionRemoveMember:
 		return a.scopes.Holds(ScopeAdmin) && a.wide()
 	case ActionReadOrganizations, ActionCreateOrganization, ActionUpdateOrganization:
 		return a.scopes.Holds(ScopeAdmin) && a.operator

@@ -64,6 +64,7 @@ type keyDetail struct {
 	CreatedBy    string            `json:"created_by,omitempty"`
 	RevokedBy    string            `json:"revoked_by,omitempty"`
 	RevokeReason string            `json:"revoke_reason,omitempty"`
+	OwnedBy      MemberID          `json:"owned_by,omitzero"`
 }
 
 // record is k as engines keep it, but for the digests and the MAC.
@@ -73,10 +74,10 @@ func (k *Key) record() KeyRecord {
 		ID: k.ID, Organization: k.Organization, Project: k.Project,
 		State: StateActive, Hint: k.Hint, Name: k.Name, ExternalID: k.ExternalID,
 		Scopes: k.Scopes.String(), Policy: p.encode(),
-		Detail:    encodeJSON(keyDetail{k.Metadata, k.CreatedBy, k.RevokedBy, k.RevokeReason}),
+		Detail:    encodeJSON(keyDetail{k.Metadata, k.CreatedBy, k.RevokedBy, k.RevokeReason, k.OwnedBy}),
 		CreatedAt: seconds(k.CreatedAt), ExpiresAt: seconds(k.ExpiresAt), NotBefore: seconds(k.NotBefore),
 		PreviousExpiresAt: seconds(k.PreviousExpiresAt), RevokedAt: seconds(k.RevokedAt),
-		Version: k.Version,
+		Version: k.Version, OwnedBy: k.OwnedBy,
 	}
 	switch {
 	case r.RevokedAt != 0:
@@ -102,7 +103,7 @@ func (r *KeyRecord) key() (Key, error) {
 		Name: r.Name, Hint: r.Hint, ExternalID: r.ExternalID, Metadata: d.Metadata,
 		Scopes: p.scopes, Resources: p.resources, IPAllow: p.ipAllow, RateLimits: p.rateLimits,
 		Active:    r.State == StateActive,
-		CreatedAt: instant(r.CreatedAt), CreatedBy: d.CreatedBy,
+		CreatedAt: instant(r.CreatedAt), CreatedBy: d.CreatedBy, OwnedBy: d.OwnedBy,
 		ExpiresAt: instant(r.ExpiresAt), NotBefore: instant(r.NotBefore),
 		PreviousExpiresAt: instant(r.PreviousExpiresAt), LastUsedAt: instant(r.LastUsedAt),
 		RevokedAt: instant(r.RevokedAt), RevokedBy: d.RevokedBy, RevokeReason: d.RevokeReason,

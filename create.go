@@ -75,7 +75,7 @@ func (s *Service) plan(tx Tx, by Actor, n NewKey) (Key, *Project, error) {
 	k := Key{
 		ID: NewKeyID(), Organization: org, Operator: n.Operator,
 		Name: n.Name, ExternalID: n.ExternalID, Metadata: n.Metadata,
-		Active: true, CreatedAt: now, CreatedBy: by.Ref(), Version: 1,
+		Active: true, CreatedAt: now, CreatedBy: by.Ref(), OwnedBy: by.member, Version: 1,
 	}
 	if k.NotBefore, err = resolveNotBefore(n.NotBefore, now); err != nil {
 		return Key{}, nil, err

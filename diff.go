@@ -22,6 +22,7 @@ func keyFields(k *Key) map[string]any {
 	}
 	return map[string]any{
 		"label": k.Name, "prefix": k.Hint, "project_id": k.Project.String(), "external_id": k.ExternalID,
+		"owned_by": k.OwnedBy.String(),
 		"metadata": orNil(len(k.Metadata) == 0, k.Metadata),
 		"scopes":   orNil(k.Scopes.IsZero(), k.Scopes.Strings()), "resources": orNil(k.Resources.IsZero(), k.Resources.Strings()),
 		"ip_allow": orNil(len(k.IPAllow) == 0, k.IPAllow), "rate_limits": limits,

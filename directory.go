@@ -20,6 +20,7 @@ type directory struct {
 	external index.Array[atomic.Pointer[string]]
 	counts   *tally.Tally[identity]                   // by ordinal; an identity is written once, before the ordinal is used
 	words    index.Array[[maxRateLimits]atomic.Int64] // of the limits, by ordinal; grown once a limit exists
+	people   people
 	revision atomic.Int64
 
 	mu                       sync.Mutex // guards what follows: the writer's side
@@ -165,6 +166,21 @@ func (d *directory) putProject(p Project) {
 		d.owners.At(n).Store(d.makeOwner(k))
 	}
 }
+
+// member is one as the gate may judge it; the members of a suspended
+// organization are not good.
+func (d *directory) member(id MemberID) (standingMember, bool) {
+	m, ok := d.people.get(id)
+	if ok && m.good {
+		d.mu.Lock()
+		o := d.orgs[m.organization]
+		d.mu.Unlock()
+		m.good = o != nil && o.Active
+	}
+	return m, ok
+}
+
+func (d *directory) hasMembers() bool { return d.people.any() }
 
 func (d *directory) keepWords() {
 	d.limited = true

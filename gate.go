@@ -29,6 +29,12 @@ func (s *Service) Permit(by Actor, act Action) error {
 		}
 		now.scopes, now.operator = p.scopes, p.operator
 	}
+	if by.kind == ActorMember {
+		m, ok := s.dir.member(by.member)
+		if !ok || !now.fill(m) {
+			return errSignedOut()
+		}
+	}
 	if !now.permits(act) {
 		return s.deny(by, act, refuse(CodeForbidden, "this credential may not do that: it needs %s", needs(act)))
 	}
@@ -53,7 +59,10 @@ func needs(act Action) string {
 		return "the scope verify or admin"
 	case ActionReadKeys, ActionReadProjects:
 		return "the scope read"
-	case ActionCreateProject, ActionDeleteProject:
+	case ActionUpdateSelf:
+		return "a member"
+	case ActionCreateProject, ActionDeleteProject,
+		ActionReadMembers, ActionInviteMember, ActionUpdateMember, ActionRemoveMember:
 		return "the scope admin, for the whole organization"
 	case ActionReadOrganizations, ActionCreateOrganization, ActionUpdateOrganization:
 		return "an operator"
@@ -96,9 +105,37 @@ func (s *Service) change(ctx context.Context, by Actor, act Action, fn func(tx T
 // refresh reads the actor again from the store. Whoever is no longer good is
 // UNAUTHORIZED, as at the door.
 func (s *Service) refresh(r Reader, by Actor) (Actor, error) {
-	if by.kind != ActorKey {
-		return by, nil
+	switch by.kind {
+	case ActorKey:
+		return s.refreshKey(r, by)
+	case ActorMember:
+		return s.refreshMember(r, by)
 	}
+	return by, nil
+}
+
+func (s *Service) refreshMember(r Reader, by Actor) (Actor, error) {
+	row, err := r.Member(by.member)
+	if errors.Is(err, ErrNotFound) {
+		return Actor{}, errSignedOut()
+	} else if err != nil {
+		return Actor{}, err
+	}
+	m, err := s.openMember(&row)
+	if err != nil {
+		return Actor{}, err
+	}
+	org, err := s.organization(r, m.Organization)
+	if err != nil {
+		return Actor{}, err
+	}
+	if !by.fill(standingMember{m.Organization, m.scopes(), m.Operator, m.State == MemberActive && org.Active, m.epoch}) {
+		return Actor{}, errSignedOut()
+	}
+	return by, nil
+}
+
+func (s *Service) refreshKey(r Reader, by Actor) (Actor, error) {
 	row, err := r.Key(by.key)
 	if errors.Is(err, ErrNotFound) {
 		return Actor{}, errUnauthorized()

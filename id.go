@@ -61,6 +61,9 @@ func ParseProjectID(text string) (ProjectID, error) { return ParseID[projectKind
 // ParseOrganizationID reads `org_…`.
 func ParseOrganizationID(text string) (OrganizationID, error) { return ParseID[organizationKind](text) }
 
+// ParseMemberID reads `mem_…`.
+func ParseMemberID(text string) (MemberID, error) { return ParseID[memberKind](text) }
+
 // ParseAuditID reads `aud_…`.
 func ParseAuditID(text string) (AuditID, error) { return ParseID[auditKind](text) }
 
@@ -107,3 +110,6 @@ func NewOrganizationID() OrganizationID { return NewID[organizationKind]() }
 
 // NewAuditID makes an audit record's identifier.
 func NewAuditID() AuditID { return NewID[auditKind]() }
+
+// NewMemberID makes a member's identifier.
+func NewMemberID() MemberID { return NewID[memberKind]() }

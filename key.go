@@ -36,7 +36,8 @@ type Key struct {
 
 	Active            bool // false: deactivated, may return
 	CreatedAt         time.Time
-	CreatedBy         string // the actor, as ActorRef writes it
+	CreatedBy         string   // the actor, as ActorRef writes it
+	OwnedBy           MemberID // who answers for it: the member who made it, or took it over; zero: none
 	ExpiresAt         time.Time
 	NotBefore         time.Time
 	PreviousExpiresAt time.Time // while a rotation's overlap runs: when the old secret ends
@@ -127,6 +128,7 @@ type KeyQuery struct {
 	Scope         Scope
 	Text          string // literal, ASCII case-blind, in name, hint, id, external id
 	ExternalID    string
+	OwnedBy       MemberID
 	ExpiresBefore time.Time // an expiry before this; keys without one never match
 	UnusedSince   time.Time // not used at or after this; never used counts
 	Sort          KeySort

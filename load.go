@@ -139,6 +139,25 @@ func (s *Service) loadOwners(r Reader) error {
 			d.putProject(p)
 		}
 		if len(list) < page {
+			break
+		}
+	}
+	for after := (MemberID{}); ; {
+		list, err := r.Members(OrganizationID{}, after, page, false)
+		if err != nil {
+			return err
+		}
+		for i := range list {
+			after = list[i].ID
+			m, err := s.openMember(&list[i])
+			if err != nil {
+				d.damaged[after] = err
+				d.people.distrust(after)
+				continue
+			}
+			d.people.put(&m)
+		}
+		if len(list) < page {
 			return nil
 		}
 	}
@@ -170,6 +189,17 @@ func (s *Service) apply(c Committed) {
 			p = Project{ID: r.ID, Organization: r.Organization}
 		}
 		d.putProject(p)
+	}
+	for i := range c.Members {
+		r := &c.Members[i]
+		m, err := s.openMember(r)
+		if err != nil {
+			s.log.Error("a committed member cannot be believed: they are refused", "id", r.ID, "why", err)
+			d.damaged[r.ID] = err
+			d.people.distrust(r.ID)
+			continue
+		}
+		d.people.put(&m)
 	}
 	for i := range c.Keys {
 		r := &c.Keys[i]

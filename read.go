@@ -113,7 +113,7 @@ func (s *Service) List(ctx context.Context, by Actor, q KeyQuery) (page Keys, er
 func (s *Service) keyFilter(r Reader, by Actor, q KeyQuery) (f KeyFilter, bound string, err error) {
 	f = KeyFilter{
 		Organization: by.organization, Project: by.project, States: q.States,
-		Scope: string(q.Scope), ExternalID: q.ExternalID, Text: LowerASCII(q.Text),
+		Scope: string(q.Scope), ExternalID: q.ExternalID, Text: LowerASCII(q.Text), OwnedBy: q.OwnedBy,
 		ExpiresBefore: seconds(q.ExpiresBefore), UnusedSince: seconds(q.UnusedSince),
 		Sort: q.Sort.By, Descending: q.Sort.Descending, Now: s.now().Unix(),
 	}
@@ -164,7 +164,7 @@ func (s *Service) keyFilter(r Reader, by Actor, q KeyQuery) (f KeyFilter, bound 
 	}
 	f.Limit++
 	bound = strings.Join([]string{
-		"keys", f.Organization.String(), f.Project.String(), fmt.Sprint(f.States), f.Scope, f.ExternalID, f.Text,
+		"keys", f.Organization.String(), f.Project.String(), fmt.Sprint(f.States), f.Scope, f.ExternalID, f.OwnedBy.String(), f.Text,
 		fmt.Sprint(f.ExpiresBefore, f.UnusedSince, f.Descending), string(f.Sort),
 	}, "\n")
 	f.After, err = s.position(bound, q.Page.Cursor)

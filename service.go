@@ -24,6 +24,11 @@ type Service struct {
 	clock func() time.Time
 	born  time.Time // the base of the monotonic clock that limits run on
 
+	passwords Passwords // nil: no one signs in by password
+	decoyOnce sync.Once // guards the hash that unknown members are compared with
+	decoyHash string
+	decoyErr  error
+
 	denials  denials
 	verdicts [len(verdictNames)]atomic.Int64
 
@@ -40,6 +45,8 @@ type Options struct {
 	// Pepper replaces the one the store keeps; for secret stores. PepperLen
 	// random bytes, or several layers of them. nil: the store's.
 	Pepper []byte
+	// Passwords keeps members' passwords; nil: no one signs in by password.
+	Passwords Passwords
 	// Now is the clock; nil is time.Now. It must carry a monotonic reading, or
 	// never go back, for limits to be exact.
 	Now func() time.Time
@@ -62,7 +69,7 @@ const (
 // store is the Service's from now on: Close closes it.
 func New(ctx context.Context, store Store, o Options) (*Service, error) {
 	s := &Service{
-		store: store, log: o.Logger, clock: o.Now, closing: make(chan struct{}),
+		store: store, log: o.Logger, clock: o.Now, passwords: o.Passwords, closing: make(chan struct{}),
 	}
 	if s.log == nil {
 		s.log = slog.New(slog.DiscardHandler)

@@ -31,6 +31,7 @@ type Store interface {
 	Follow(fn func(Committed))
 
 	Usage
+	Sessions
 	Keeper
 
 	// Close waits for what is under way. Everything after it is ErrClosed.
@@ -43,6 +44,7 @@ type Committed struct {
 	Keys          []KeyRecord
 	Projects      []ProjectRecord
 	Organizations []OrganizationRecord
+	Members       []MemberRecord
 }
 
 // Reader answers questions about one consistent state. Methods that look for
@@ -71,6 +73,17 @@ type Reader interface {
 	// Organizations lists, by id, at most limit organizations after the given one.
 	Organizations(after OrganizationID, limit int) ([]OrganizationRecord, error)
 
+	Member(id MemberID) (MemberRecord, error)
+	// MemberWith finds the member that is not removed and has this email, this
+	// identity or this invitation: exactly one of them is given.
+	MemberWith(m MemberName) (MemberRecord, error)
+	// Members lists, by id, at most limit members after the given one, of an
+	// organization or (zero) of all; removed ones only when asked for.
+	Members(org OrganizationID, after MemberID, limit int, removed bool) ([]MemberRecord, error)
+	// CountAdminMembers counts, without except, the organization's active
+	// members whose role is admin.
+	CountAdminMembers(org OrganizationID, except MemberID) (int, error)
+
 	// Idempotent finds what was recorded under (actor, route, key) and has not
 	// ended at now.
 	Idempotent(actor, route string, key [32]byte, now int64) (IdempotencyRecord, error)
@@ -97,6 +110,12 @@ type Tx interface {
 	// if the caller has put that one first.
 	PutProject(ProjectRecord) error
 	PutOrganization(OrganizationRecord) error
+
+	// PutMember adds a record of version 1, or replaces the one whose version is
+	// one less; ErrConflict otherwise, when another member that is not removed
+	// has its email, identity or invitation, and when the stored one is removed
+	// and the new one is not.
+	PutMember(MemberRecord) error
 
 	// RecordIdempotency keeps a record, and drops some that ended before now.
 	RecordIdempotency(r IdempotencyRecord, now int64) error
@@ -131,6 +150,10 @@ type KeyRecord struct {
 	Version           int64
 	MAC               [32]byte // over all of the above
 
+	// OwnedBy is what KeyFilter.OwnedBy selects by. It stands in Detail as well,
+	// under the MAC; here the MAC leaves it out.
+	OwnedBy MemberID
+
 	// LastUsedAt comes from the usage tables when a Reader answers; engines
 	// ignore it when writing, and the MAC leaves it out.
 	LastUsedAt int64
@@ -157,6 +180,29 @@ type OrganizationRecord struct {
 	CreatedAt int64
 	Version   int64
 	MAC       [32]byte
+}
+
+// MemberRecord is a member as engines keep it. Email, Identity and Invite are
+// each unique among members that are not removed; absent ones are not compared.
+type MemberRecord struct {
+	ID           MemberID
+	Organization OrganizationID
+	Email        string
+	Role         string
+	State        MemberState
+	Identity     string // "" for none
+	Invite       Digest // zero: none
+	CreatedAt    int64
+	Version      int64
+	Detail       string // JSON, written and read by the ground
+	MAC          [32]byte
+}
+
+// MemberName is what a member can be found by.
+type MemberName struct {
+	Email    string
+	Identity string
+	Invite   Digest
 }
 
 // IdempotencyRecord remembers that a request was done.
@@ -194,6 +240,7 @@ type KeyFilter struct {
 	Scope         string  // one word of the scopes
 	Text          string  // lower-case ASCII; a literal part of KeyRecord.Search
 	ExternalID    string
+	OwnedBy       MemberID
 	ExpiresBefore int64 // keys with 0 < ExpiresAt < this
 	UnusedSince   int64 // keys with LastUsedAt < this, never used included
 	Sort          SortField
@@ -259,6 +306,17 @@ type UsageCount struct {
 	Verdict      string
 	Count        int64
 	LastUsedAt   int64 // 0: not a use (a refused check)
+}
+
+// Sessions keeps what a browser's session is, under the digest of its token.
+// They take no revision: what a session may do is asked of the member each time.
+type Sessions interface {
+	// Session returns what was kept and has not ended at now; ErrNotFound.
+	Session(ctx context.Context, token [32]byte, now int64) ([]byte, error)
+	// PutSession keeps or replaces, durably, and drops some that ended before now.
+	PutSession(ctx context.Context, token [32]byte, data []byte, endsAt, now int64) error
+	// EndSession forgets, durably; one that is not there is no error.
+	EndSession(ctx context.Context, token [32]byte) error
 }
 
 // Keeper holds what must stay out of the database: the pepper, and the journal

@@ -206,7 +206,11 @@ func (s *Service) keepAdmin(tx Tx, before, after *Key) error {
 	if err != nil {
 		return err
 	}
-	if others == 0 {
+	people, err := tx.CountAdminMembers(before.Organization, MemberID{})
+	if err != nil {
+		return err
+	}
+	if others+people == 0 {
 		return refuse(CodeLastAdmin, "this is the organization's last admin without an end: make another organization-wide admin key first")
 	}
 	return nil

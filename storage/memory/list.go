@@ -32,6 +32,7 @@ func keyMatches(f halberd.KeyFilter, k *halberd.KeyRecord) bool {
 		(f.Scope == "" || holds(k, f.Scope)) &&
 		(f.Text == "" || strings.Contains(k.Search(), f.Text)) &&
 		(f.ExternalID == "" || k.ExternalID == f.ExternalID) &&
+		(f.OwnedBy.IsZero() || k.OwnedBy == f.OwnedBy) &&
 		(f.ExpiresBefore == 0 || k.ExpiresAt != 0 && k.ExpiresAt < f.ExpiresBefore) &&
 		(f.UnusedSince == 0 || k.LastUsedAt < f.UnusedSince)
 }

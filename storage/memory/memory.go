@@ -36,6 +36,8 @@ type state struct {
 	digests       map[halberd.Digest]halberd.KeyID
 	projects      map[halberd.ProjectID]halberd.ProjectRecord
 	organizations map[halberd.OrganizationID]halberd.OrganizationRecord
+	members       map[halberd.MemberID]halberd.MemberRecord
+	sessions      map[[32]byte]session
 	idempotent    map[idempotencyKey]halberd.IdempotencyRecord
 	audit         []halberd.AuditRecord // in the order they were recorded
 	audited       map[halberd.AuditID]int
@@ -64,6 +66,8 @@ func New() *Store {
 		digests:       map[halberd.Digest]halberd.KeyID{},
 		projects:      map[halberd.ProjectID]halberd.ProjectRecord{},
 		organizations: map[halberd.OrganizationID]halberd.OrganizationRecord{},
+		members:       map[halberd.MemberID]halberd.MemberRecord{},
+		sessions:      map[[32]byte]session{},
 		idempotent:    map[idempotencyKey]halberd.IdempotencyRecord{},
 		audited:       map[halberd.AuditID]int{},
 		usage:         map[usageSlot]int64{},

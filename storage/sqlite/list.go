@@ -11,10 +11,11 @@ import (
 )
 
 // listed is what a Reader answers of a key: its record, and its last use.
-var listed = "k." + strings.Join(keyColumns[:], ", k.") + ", u.at"
+var listed = "k." + strings.Join(keyColumns[:], ", k.") + ", k.owned_by, u.at"
 
 func (s *scanner) listedKey(k *halberd.KeyRecord) {
 	s.key(k)
+	s.into(k.OwnedBy[:])
 	k.LastUsedAt = s.int()
 }
 
@@ -90,7 +91,7 @@ func segment(f halberd.KeyFilter, gone int64, valueless bool) *selection {
 	}
 
 	q := &selection{text: "SELECT " + listed + " FROM "}
-	usageFirst := f.Sort == halberd.SortLastUsed && !valueless && f.ExternalID == "" && f.ExpiresBefore == 0
+	usageFirst := f.Sort == halberd.SortLastUsed && !valueless && f.ExternalID == "" && f.OwnedBy.IsZero() && f.ExpiresBefore == 0
 	index := keyIndex(f, by)
 	switch {
 	case usageFirst:
@@ -136,6 +137,7 @@ func segment(f halberd.KeyFilter, gone int64, valueless bool) *selection {
 	q.where(f.Scope != "", "instr(' ' || k.scopes || ' ', ?) > 0", " "+f.Scope+" ")
 	q.where(f.Text != "", "instr(k.search, ?) > 0", f.Text)
 	q.where(f.ExternalID != "", "k.external_id = ?", f.ExternalID)
+	q.where(!f.OwnedBy.IsZero(), "k.owned_by = ?", f.OwnedBy[:])
 	q.where(f.ExpiresBefore != 0, "k.expires_at < ?", f.ExpiresBefore)
 	if f.Sort == halberd.SortLastUsed && !valueless {
 		q.where(f.UnusedSince != 0, "u.at < ?", f.UnusedSince)
@@ -187,6 +189,8 @@ func keyIndex(f halberd.KeyFilter, by string) string {
 	switch {
 	case f.ExternalID != "":
 		return " INDEXED BY keys_by_external_id"
+	case !f.OwnedBy.IsZero():
+		return " INDEXED BY keys_by_owner"
 	case f.ExpiresBefore != 0 && place == "":
 		return " INDEXED BY keys_by_expiry"
 	case f.ExpiresBefore != 0:

@@ -12,8 +12,10 @@ import (
 )
 
 var (
-	insertKeyText = "INSERT INTO keys (" + strings.Join(keyColumns[:], ", ") + ", search) VALUES (?" + strings.Repeat(", ?", len(keyColumns)) + ")"
-	oldKeyText    = "SELECT " + strings.Join(keyColumns[:], ", ") + ", search FROM keys WHERE id = ?"
+	// What lists are made from stands after the record.
+	storedColumns = append(keyColumns[:len(keyColumns):len(keyColumns)], "search", "owned_by")
+	insertKeyText = "INSERT INTO keys (" + strings.Join(storedColumns, ", ") + ") VALUES (?" + strings.Repeat(", ?", len(storedColumns)-1) + ")"
+	oldKeyText    = "SELECT " + strings.Join(storedColumns, ", ") + " FROM keys WHERE id = ?"
 	versionColumn = slices.Index(keyColumns[:], "version")
 )
 
@@ -62,7 +64,7 @@ func (t *tx) SetMeta(name, value string) error {
 }
 
 func (t *tx) InsertKey(k halberd.KeyRecord) error {
-	if err := t.placed(insertKeyText, append(keyValues(&k), k.Search())...); err != nil {
+	if err := t.placed(insertKeyText, storedValues(&k)...); err != nil {
 		return err
 	}
 	t.census.keys++
@@ -89,13 +91,9 @@ func (t *tx) UpdateKey(k halberd.KeyRecord) error {
 	}
 	var set []string
 	var args []driver.Value
-	for i, v := range append(keyValues(&k), k.Search()) {
+	for i, v := range storedValues(&k) {
 		if !same(old[i], v) {
-			name := "search"
-			if i < len(keyColumns) {
-				name = keyColumns[i]
-			}
-			set = append(set, name+" = ?")
+			set = append(set, storedColumns[i]+" = ?")
 			args = append(args, v)
 		}
 	}
@@ -104,6 +102,10 @@ func (t *tx) UpdateKey(k halberd.KeyRecord) error {
 	}
 	t.changes.Key(k)
 	return nil
+}
+
+func storedValues(k *halberd.KeyRecord) []driver.Value {
+	return append(keyValues(k), k.Search(), blob(k.OwnedBy))
 }
 
 func same(a, b driver.Value) bool {

@@ -1,6 +1,7 @@
 package sqlite
 
 import (
+	"bytes"
 	"database/sql/driver"
 	"fmt"
 
@@ -83,6 +84,18 @@ func (s *scanner) text() string {
 		s.wrong(v, "a text")
 	}
 	return ""
+}
+
+// bytes is a blob of any size, the reader's own.
+func (s *scanner) bytes() []byte {
+	switch v := s.next().(type) {
+	case []byte:
+		return bytes.Clone(v)
+	case nil:
+	default:
+		s.wrong(v, "a blob")
+	}
+	return nil
 }
 
 func (s *scanner) bool() bool { return s.int() != 0 }

@@ -35,6 +35,7 @@ func Run(t *testing.T, open func(t *testing.T) halberd.Store) {
 		{"counts", countCases},
 		{"projects", projectCases},
 		{"records", recordCases},
+		{"members", memberCases},
 		{"audit", auditCases},
 		{"transactions", transactionCases},
 		{"following", followCases},

@@ -10,6 +10,7 @@ type Set struct {
 	keyAt         map[halberd.KeyID]int
 	projects      []halberd.ProjectRecord
 	organizations []halberd.OrganizationRecord
+	members       []halberd.MemberRecord
 }
 
 // Key notes the new record of a key.
@@ -48,12 +49,25 @@ func (s *Set) Organization(o halberd.OrganizationRecord) {
 	s.organizations = append(s.organizations, o)
 }
 
+// Member notes the new record of a member.
+func (s *Set) Member(m halberd.MemberRecord) {
+	for i := range s.members {
+		if s.members[i].ID == m.ID {
+			s.members[i] = m
+			return
+		}
+	}
+	s.members = append(s.members, m)
+}
+
 // Empty reports whether nothing was put that takes a revision.
 func (s *Set) Empty() bool {
-	return len(s.keys) == 0 && len(s.projects) == 0 && len(s.organizations) == 0
+	return len(s.keys) == 0 && len(s.projects) == 0 && len(s.organizations) == 0 && len(s.members) == 0
 }
 
 // Committed is the set as a follower is told of it.
 func (s *Set) Committed(revision int64) halberd.Committed {
-	return halberd.Committed{Revision: revision, Keys: s.keys, Projects: s.projects, Organizations: s.organizations}
+	return halberd.Committed{
+		Revision: revision, Keys: s.keys, Projects: s.projects, Organizations: s.organizations, Members: s.members,
+	}
 }
