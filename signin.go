@@ -257,7 +257,7 @@ func (s *Service) ChangePassword(ctx context.Context, by Actor, former, password
 	}
 	was := m.password
 	return s.signed(ctx, by.member, ActionUpdateSelf, by.request, func(m *Member) error {
-		if m.epoch != by.epoch || m.password != was {
+		if m.epoch != by.epoch || !hmac.Equal([]byte(m.password), []byte(was)) {
 			return errSignedOut()
 		}
 		m.password, m.HasPassword = hash, true
@@ -289,11 +289,17 @@ func (s *Service) hashed(password, email string) (string, error) {
 		return "", Invalid("password", "must be at least %d characters", minPassword)
 	case len(password) > maxPassword:
 		return "", Invalid("password", "must be at most %d bytes", maxPassword)
-	case strings.EqualFold(password, email), strings.Count(password, password[:1]) == len(password):
+	case guessable(password, email):
 		return "", Invalid("password", "is too easy to guess")
 	}
 	hash, err := s.passwords.Hash(password)
 	return hash, outward(err)
+}
+
+// guessable reports whether a text is the email, or one character again and
+// again.
+func guessable(text, email string) bool {
+	return strings.EqualFold(text, email) || strings.Count(text, text[:1]) == len(text)
 }
 
 // signed changes a member by what it has just proved, audits it, and hands out
