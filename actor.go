@@ -132,6 +132,7 @@ const (
 	ActionRotateKey          Action = "key.rotate"
 	ActionEndOverlap         Action = "key.end_overlap"
 	ActionRevokeKey          Action = "key.revoke"
+	ActionBulkKeys           Action = "key.bulk" // each key is recorded as key.revoke or key.update
 	ActionReadProjects       Action = "project.read"
 	ActionCreateProject      Action = "project.create"
 	ActionUpdateProject      Action = "project.update"
@@ -162,7 +163,7 @@ func (a Actor) permits(act Action) bool {
 		return a.scopes.Holds(ScopeVerify)
 	case ActionReadKeys, ActionReadProjects:
 		return a.scopes.Holds(ScopeRead)
-	case ActionCreateKey, ActionUpdateKey, ActionRotateKey, ActionEndOverlap, ActionRevokeKey,
+	case ActionCreateKey, ActionUpdateKey, ActionRotateKey, ActionEndOverlap, ActionRevokeKey, ActionBulkKeys,
 		ActionUpdateProject, ActionReadAudit:
 		return a.scopes.Holds(ScopeAdmin)
 	case ActionUpdateSelf:

@@ -2,6 +2,7 @@ package halberd
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"slices"
 	"strings"
@@ -55,6 +56,9 @@ func (s *Service) Describe(ctx context.Context, by Actor, id KeyID) (name string
 // keyOf reads a key that the actor reaches, and its record.
 func (s *Service) keyOf(r Reader, by Actor, id KeyID) (Key, KeyRecord, error) {
 	row, err := r.Key(id)
+	if errors.Is(err, ErrNotFound) {
+		return Key{}, row, errNotFound()
+	}
 	if err != nil {
 		return Key{}, row, err
 	}

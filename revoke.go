@@ -2,6 +2,7 @@ package halberd
 
 import (
 	"context"
+	"sync"
 	"time"
 )
 
@@ -11,33 +12,8 @@ import (
 func (s *Service) Revoke(ctx context.Context, by Actor, id KeyID, reason string, version int64) (Changed, error) {
 	var out Changed
 	err := s.change(ctx, by, ActionRevokeKey, func(tx Tx, by Actor) error {
-		k, row, err := s.keyOf(tx, by, id)
-		if err != nil {
-			return err
-		}
-		if err := by.mayActOn(&k); err != nil {
-			return err
-		}
-		if err := checkText("reason", reason, maxReason); err != nil {
-			return err
-		}
+		k, err := s.revokeOne(tx, by, id, reason, version)
 		out = Changed{Key: k, Propagation: oneNode()}
-		if !k.RevokedAt.IsZero() {
-			return nil
-		}
-		if err := sameVersion(version, k.Version); err != nil {
-			return err
-		}
-		after := k
-		after.RevokedAt = s.stamp()
-		if err := s.keepAdmin(tx, &k, &after); err != nil {
-			return err
-		}
-		if err := s.revokeIn(tx, by, &row, k, after.RevokedAt, reason); err != nil {
-			return err
-		}
-		out.Key, err = s.openKey(&row)
-		out.Key.LastUsedAt = k.LastUsedAt
 		return err
 	})
 	if err != nil {
@@ -46,6 +22,39 @@ func (s *Service) Revoke(ctx context.Context, by Actor, id KeyID, reason string,
 	// A repeat writes its tombstone again: the first one's caller may have died
 	// before it was written.
 	return out, s.entomb(ctx, out.Key)
+}
+
+// revokeOne is Revoke within a transaction. A refusal, which is an *Error,
+// comes before anything is written.
+func (s *Service) revokeOne(tx Tx, by Actor, id KeyID, reason string, version int64) (Key, error) {
+	k, row, err := s.keyOf(tx, by, id)
+	if err != nil {
+		return k, err
+	}
+	if err := by.mayActOn(&k); err != nil {
+		return k, err
+	}
+	if err := checkText("reason", reason, maxReason); err != nil {
+		return k, err
+	}
+	if !k.RevokedAt.IsZero() {
+		return k, nil
+	}
+	if err := sameVersion(version, k.Version); err != nil {
+		return k, err
+	}
+	after := k
+	after.RevokedAt = s.stamp()
+	if err := s.keepAdmin(tx, &k, &after); err != nil {
+		return k, err
+	}
+	if err := s.revokeIn(tx, by, &row, k, after.RevokedAt, reason); err != nil {
+		return k, err
+	}
+	used := k.LastUsedAt
+	k, err = s.openKey(&row)
+	k.LastUsedAt = used
+	return k, err
 }
 
 // revokeIn revokes k, whose record is row, and audits it; row is the new record
@@ -66,18 +75,59 @@ func (s *Service) revokeIn(tx Tx, by Actor, row *KeyRecord, k Key, at time.Time,
 
 // entomb writes the tombstones of revoked keys to the journal that outlives a
 // restored backup. The keys are dead already; only an answer must wait for it.
+// What could not be written is owed, and is written with the next: a repeat that
+// finds nothing left to revoke is no success before that.
 func (s *Service) entomb(ctx context.Context, keys ...Key) error {
-	ts := make([]Tombstone, len(keys))
+	ts := s.owed.all()
 	var buf packer
 	for i := range keys {
-		ts[i] = Tombstone{Key: keys[i].ID, At: keys[i].RevokedAt.Unix()}
-		ts[i].MAC = s.seal.mac(&ts[i], &buf)
+		t := Tombstone{Key: keys[i].ID, At: keys[i].RevokedAt.Unix()}
+		t.MAC = s.seal.mac(&t, &buf)
+		ts = append(ts, t)
 	}
-	if err := s.store.Entomb(context.WithoutCancel(ctx), ts); err != nil {
+	if len(ts) == 0 {
+		return nil
+	}
+	err := s.store.Entomb(context.WithoutCancel(ctx), ts)
+	s.owed.settle(ts, err == nil)
+	if err != nil {
 		return &Error{
 			Code: CodeUnavailable, RetryAfter: time.Second, Err: err,
 			Message: "the key is revoked, but the journal that keeps it so after a restore could not be written; revoke it again",
 		}
 	}
 	return nil
+}
+
+// debts are tombstones that are not in the journal yet. At every start New
+// completes the journal, so they need not outlive the process.
+type debts struct {
+	mu sync.Mutex
+	by map[KeyID]Tombstone
+}
+
+func (d *debts) all() []Tombstone {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	var ts []Tombstone
+	for _, t := range d.by {
+		ts = append(ts, t)
+	}
+	return ts
+}
+
+// settle strikes out what was paid, or keeps what was not.
+func (d *debts) settle(ts []Tombstone, paid bool) {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	for _, t := range ts {
+		if paid {
+			delete(d.by, t.Key)
+			continue
+		}
+		if d.by == nil {
+			d.by = make(map[KeyID]Tombstone)
+		}
+		d.by[t.Key] = t
+	}
 }

@@ -32,6 +32,7 @@ type Service struct {
 	denials  denials
 	verdicts [len(verdictNames)]atomic.Int64
 
+	owed     debts
 	unburied map[KeyID]Tombstone // while New runs: revoked keys that the journal may lack
 
 	closing  chan struct{}

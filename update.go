@@ -12,32 +12,38 @@ import (
 func (s *Service) Update(ctx context.Context, by Actor, id KeyID, p KeyPatch, version int64) (Changed, error) {
 	var out Changed
 	err := s.change(ctx, by, ActionUpdateKey, func(tx Tx, by Actor) error {
-		k, row, err := s.editable(tx, by, id, version)
-		if err != nil {
-			return err
-		}
-		before := k
-		if err := s.patch(tx, by, &k, p); err != nil {
-			return err
-		}
+		k, err := s.updateOne(tx, by, id, p, version)
 		out = Changed{Key: k, Propagation: oneNode()}
-		diff := changesOf(&before, &k)
-		if len(diff) == 0 {
-			return nil
-		}
-		if err := s.keepAdmin(tx, &before, &k); err != nil {
-			return err
-		}
-		if err := s.put(tx, &row, &k); err != nil {
-			return err
-		}
-		out.Key = k
-		return s.audit(tx, by, ActionUpdateKey, k.Organization, k.Project, "key", k.ID.String(), diff)
+		return err
 	})
 	if err != nil {
 		return Changed{}, err
 	}
 	return out, nil
+}
+
+// updateOne is Update within a transaction. A refusal, which is an *Error,
+// comes before anything is written.
+func (s *Service) updateOne(tx Tx, by Actor, id KeyID, p KeyPatch, version int64) (Key, error) {
+	k, row, err := s.editable(tx, by, id, version)
+	if err != nil {
+		return k, err
+	}
+	before := k
+	if err := s.patch(tx, by, &k, p); err != nil {
+		return k, err
+	}
+	diff := changesOf(&before, &k)
+	if len(diff) == 0 {
+		return k, nil
+	}
+	if err := s.keepAdmin(tx, &before, &k); err != nil {
+		return k, err
+	}
+	if err := s.put(tx, &row, &k); err != nil {
+		return k, err
+	}
+	return k, s.audit(tx, by, ActionUpdateKey, k.Organization, k.Project, "key", k.ID.String(), diff)
 }
 
 // editable reads a key for a change: reached, not held above the actor, not
