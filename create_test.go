@@ -168,7 +168,7 @@ func TestDefaultLimitsAreShortenedToBoth(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	want := "[{default 100 60 5} {hour 500 3600 50} {project-default 1000 3600 10}]"
+	want := "[{default 100 60 5 key} {hour 500 3600 50 key} {project-default 1000 3600 10 key}]"
 	if got := fmt.Sprint(c.Key.RateLimits); got != want {
 		t.Errorf("%s, want %s", got, want)
 	}

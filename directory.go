@@ -3,9 +3,7 @@ package halberd
 import (
 	"sync"
 	"sync/atomic"
-	"time"
 
-	"github.com/halberdhq/halberd/internal/gcra"
 	"github.com/halberdhq/halberd/internal/index"
 	"github.com/halberdhq/halberd/internal/tally"
 )
@@ -18,8 +16,7 @@ type directory struct {
 	owners   index.Array[atomic.Pointer[owner]]
 	policies index.Array[atomic.Pointer[readyPolicy]]
 	external index.Array[atomic.Pointer[string]]
-	counts   *tally.Tally[identity]                   // by ordinal; an identity is written once, before the ordinal is used
-	words    index.Array[[maxRateLimits]atomic.Int64] // of the limits, by ordinal; grown once a limit exists
+	counts   *tally.Tally[identity] // by ordinal; an identity is written once, before the ordinal is used
 	people   people
 	revision atomic.Int64
 
@@ -32,7 +29,6 @@ type directory struct {
 	policyNext, externalNext uint32            // numbers are not given twice: a check may still hold one
 	previous                 map[uint32]Digest // ordinal → the superseded digest in the table
 	ordinals                 uint32
-	limited                  bool          // some policy or project has a limit: words are kept
 	damaged                  map[any]error // rows that were refused, by id
 }
 
@@ -120,19 +116,6 @@ type readyPolicy struct {
 
 type policyKey struct{ scopes, policy string }
 
-type readyLimit struct {
-	RateLimit
-	rate gcra.Rate
-}
-
-func ready(ls RateLimits) []readyLimit {
-	out := make([]readyLimit, len(ls))
-	for i, l := range ls {
-		out[i] = readyLimit{l, gcra.New(l.Limit, time.Duration(l.WindowSeconds)*time.Second, l.Burst)}
-	}
-	return out
-}
-
 func newDirectory(counts *tally.Tally[identity]) *directory {
 	d := &directory{
 		ownerOf: map[ownerKey]uint32{}, projects: map[ProjectID]*Project{},
@@ -158,9 +141,6 @@ func (d *directory) putOrganization(o Organization) {
 
 func (d *directory) putProject(p Project) {
 	d.projects[p.ID] = &p
-	if len(p.RateLimits) > 0 {
-		d.keepWords()
-	}
 	k := ownerKey{p.Organization, p.ID}
 	if n, ok := d.ownerOf[k]; ok {
 		d.owners.At(n).Store(d.makeOwner(k))
@@ -181,11 +161,6 @@ func (d *directory) member(id MemberID) (standingMember, bool) {
 }
 
 func (d *directory) hasMembers() bool { return d.people.any() }
-
-func (d *directory) keepWords() {
-	d.limited = true
-	d.words.Grow(int(d.ordinals) + 1)
-}
 
 // makeOwner is closed where it does not know: an owner whose row is missing or
 // refused is inactive.
@@ -227,9 +202,6 @@ func (d *directory) takePolicy(k policyKey) (uint32, error) {
 		d.policyNext++
 		d.policies.Grow(int(d.policyNext))
 		d.policies.At(of.number).Store(&readyPolicy{*p, k, ready(p.rateLimits)})
-		if len(p.rateLimits) > 0 {
-			d.keepWords()
-		}
 	}
 	of.keys++
 	d.policyOf[k] = of
@@ -376,9 +348,6 @@ func (d *directory) nextOrdinal(who identity) uint32 {
 	d.ordinals++
 	d.counts.Grow(int(d.ordinals))
 	*d.counts.Label(n) = who
-	if d.limited {
-		d.words.Grow(int(d.ordinals))
-	}
 	return n
 }
 

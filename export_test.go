@@ -49,3 +49,6 @@ func (x DirectoryForTest) Fill(n int) {
 		}
 	}
 }
+
+// LimitsHeldForTest counts the limits whose state is in memory.
+func (s *Service) LimitsHeldForTest() int { return s.limiter.words.Len() }

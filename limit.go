@@ -1,11 +1,7 @@
 package halberd
 
 import (
-	"net/netip"
 	"slices"
-	"time"
-
-	"github.com/halberdhq/halberd/internal/gcra"
 )
 
 // RateLimit is a named limit: at most Burst + Limit × t / Window checks in any
@@ -15,6 +11,39 @@ type RateLimit struct {
 	Limit         int64  `json:"limit"`          // checks per window
 	WindowSeconds int64  `json:"window_seconds"` // seconds
 	Burst         int64  `json:"burst"`          // defaults to Limit
+	Per           Per    `json:"per,omitempty"`
+}
+
+// Per says whose uses are counted together. The zero Per is PerKey.
+type Per string
+
+const (
+	// PerKey counts each key for itself.
+	PerKey Per = ""
+	// PerExternalID counts all keys of one external id in one project together;
+	// organization-wide keys are together within their organization. A key
+	// without an external id is counted for itself.
+	PerExternalID Per = "external_id"
+
+	perKeyWord = "key" // how PerKey is written and may be asked for
+)
+
+func (p Per) String() string {
+	if p == PerKey {
+		return perKeyWord
+	}
+	return string(p)
+}
+
+// plainPer is p as it is kept.
+func plainPer(field string, p Per) (Per, error) {
+	switch p {
+	case PerKey, perKeyWord:
+		return PerKey, nil
+	case PerExternalID:
+		return p, nil
+	}
+	return p, Invalid(field, "needs a per of key or external_id")
 }
 
 const (
@@ -41,6 +70,10 @@ func (ls RateLimits) validate(field string) (RateLimits, error) {
 	out := slices.Clone(ls)
 	for i := range out {
 		l := &out[i]
+		var err error
+		if l.Per, err = plainPer(field, l.Per); err != nil {
+			return nil, err
+		}
 		if l.Name == "" {
 			l.Name = defaultLimitID
 		}
@@ -74,12 +107,15 @@ func plainWord(s string) bool {
 	return s != ""
 }
 
+// within: what is shared lets no more through than what is not.
+func (p Per) within(outer Per) bool { return p == outer || outer == PerKey }
+
 // within reports whether ls is at least as tight as outer: for each limit of
 // outer some limit of ls lets no more through, in the long run and at once.
 func (ls RateLimits) within(outer RateLimits) bool {
 	for _, o := range outer {
 		if !slices.ContainsFunc(ls, func(l RateLimit) bool {
-			return l.Limit*o.WindowSeconds <= o.Limit*l.WindowSeconds && l.Burst <= o.Burst
+			return l.Limit*o.WindowSeconds <= o.Limit*l.WindowSeconds && l.Burst <= o.Burst && l.Per.within(o.Per)
 		}) {
 			return false
 		}
@@ -105,115 +141,4 @@ func (ls RateLimits) and(more RateLimits) RateLimits {
 		}
 	}
 	return out
-}
-
-// LimitState is where one limit of a key stands after a check.
-type LimitState struct {
-	Name      string
-	Limit     int64         // checks per window
-	Window    time.Duration // zero where it is not told
-	Remaining int64
-	Reset     time.Duration // until the limit is whole again
-}
-
-// LimitStates holds the states of one check, without allocating.
-type LimitStates struct {
-	limits []readyLimit // shared, never changed
-	states [maxRateLimits]gcra.State
-	told   []LimitState // instead of both, where another process made the check
-}
-
-// ToldLimits is what a client hands on of a check that a server made.
-func ToldLimits(list []LimitState) LimitStates { return LimitStates{told: list} }
-
-// All lists the states, in the order of the key's limits.
-func (s *LimitStates) All() []LimitState {
-	if s.told != nil {
-		return s.told
-	}
-	out := make([]LimitState, len(s.limits))
-	for i := range out {
-		out[i] = s.At(i)
-	}
-	return out
-}
-
-// Len is how many there are.
-func (s *LimitStates) Len() int {
-	if s.told != nil {
-		return len(s.told)
-	}
-	return len(s.limits)
-}
-
-// At is one of them, from 0 to Len-1, without allocating.
-func (s *LimitStates) At(i int) LimitState {
-	if s.told != nil {
-		return s.told[i]
-	}
-	l, st := &s.limits[i], &s.states[i]
-	return LimitState{
-		Name: l.Name, Limit: l.Limit, Window: time.Duration(l.WindowSeconds) * time.Second,
-		Remaining: st.Remaining, Reset: st.Reset,
-	}
-}
-
-const maxIPAllow = 100
-
-// ParseIPAllow reads addresses and CIDR networks. A bare address is a network
-// of one; IPv4 in IPv6 is read as IPv4; bits behind the mask are refused, since
-// they are mostly a mistake.
-func ParseIPAllow(texts []string) ([]netip.Prefix, error) {
-	if len(texts) > maxIPAllow {
-		return nil, Invalid("ip_allow", "must hold at most %d entries", maxIPAllow)
-	}
-	out := make([]netip.Prefix, 0, len(texts))
-	for _, t := range texts {
-		p, err := netip.ParsePrefix(t)
-		if err != nil {
-			a, aerr := netip.ParseAddr(t)
-			if aerr != nil || a.Zone() != "" {
-				return nil, Invalid("ip_allow", "must hold addresses or networks such as 203.0.113.7 or 2001:db8::/32")
-			}
-			p = netip.PrefixFrom(a, a.BitLen())
-		}
-		if p.Addr().Is4In6() {
-			if p.Bits() < 96 {
-				return nil, Invalid("ip_allow", "must not mix IPv4 and IPv6 in one network")
-			}
-			p = netip.PrefixFrom(p.Addr().Unmap(), p.Bits()-96)
-		}
-		if p != p.Masked() {
-			return nil, Invalid("ip_allow", "has bits behind the mask of %s; did you mean %s?", p, p.Masked())
-		}
-		out = append(out, p)
-	}
-	slices.SortFunc(out, netip.Prefix.Compare)
-	return slices.Compact(out), nil
-}
-
-// ipAllowed: an empty list allows every address, a list never allows an
-// unknown one.
-func ipAllowed(list []netip.Prefix, from netip.Addr) bool {
-	if len(list) == 0 {
-		return true
-	}
-	from = from.Unmap().WithZone("")
-	return from.IsValid() && slices.ContainsFunc(list, func(p netip.Prefix) bool { return p.Contains(from) })
-}
-
-// ipWithin is the granting rule for address lists.
-func ipWithin(inner, outer []netip.Prefix) bool {
-	if len(outer) == 0 {
-		return true
-	}
-	if len(inner) == 0 {
-		return false
-	}
-	for _, p := range inner {
-		if !slices.ContainsFunc(outer, func(o netip.Prefix) bool { return o.Bits() <= p.Bits() && o.Contains(p.Addr()) }) {
-			return false
-		}
-	}
-	return true
 }

@@ -22,7 +22,8 @@ type Service struct {
 	uses  tally.Samples // by whom keys were used since the last flush
 	log   *slog.Logger
 	clock func() time.Time
-	born  time.Time // the base of the monotonic clock that limits run on
+
+	limiter *limiter
 
 	passwords Passwords // nil: no one signs in by password
 	decoyOnce sync.Once // guards the hash that unknown members are compared with
@@ -78,7 +79,7 @@ func New(ctx context.Context, store Store, o Options) (*Service, error) {
 	if s.clock == nil {
 		s.clock = time.Now
 	}
-	s.born = s.clock()
+	s.limiter = newLimiter(s.clock)
 	s.dir = newDirectory(&s.tally)
 	if err := s.openSeal(ctx, o.Pepper); err != nil {
 		return nil, err

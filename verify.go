@@ -205,36 +205,12 @@ func (s *Service) decideWhat(c *Check, v *Verdict, e *entry, own *owner, p *read
 	if p.rateLimits != nil {
 		limits = p.limits
 	}
-	if len(limits) > 0 && !s.takeLimits(v, e.ordinal, limits, clock, c.Cost) {
+	if len(limits) > 0 && !s.limiter.take(v, &subject{e.id, own, v.ExternalID}, limits, clock, c.Cost) {
 		s.refuseKnown(v, e, RateLimited, "the key's rate limit is spent: wait, then retry with exponential backoff")
 		return
 	}
 	v.Code = Valid
 	s.use(e.ordinal, clock.Unix(), c.ClientIP, c.UserAgent)
-}
-
-// takeLimits takes cost from every limit, or from none, and says in v where
-// they stand.
-func (s *Service) takeLimits(v *Verdict, ordinal uint32, limits []readyLimit, clock time.Time, cost int64) bool {
-	words := s.dir.words.At(ordinal)
-	at := int64(clock.Sub(s.born)) + 1
-	v.RateLimits.limits = limits
-	for i := range limits {
-		st, retry, fits := limits[i].rate.Take(&words[i], at, cost)
-		if fits {
-			v.RateLimits.states[i] = st
-			continue
-		}
-		for j := range i {
-			limits[j].rate.Give(&words[j], cost)
-		}
-		v.RetryAfter = retry
-		for j := range limits {
-			v.RateLimits.states[j] = limits[j].rate.Look(&words[j], at)
-		}
-		return false
-	}
-	return true
 }
 
 func (r Reach) holds(own *owner) bool {

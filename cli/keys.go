@@ -29,7 +29,7 @@ func (k *keyFlags) on(c *cobra.Command) {
 	f.StringVar(&k.externalID, "external-id", "", "your own customer's id")
 	f.Var(several(&k.metadata, "name=value"), "metadata", "a note, name=value")
 	f.Var(several(&k.ipAllow, "list"), "ip-allow", "addresses or networks it may be used from")
-	f.Var(several(&k.rateLimit, "limit"), "rate-limit", "such as 100/1m or uploads=10/1h; a third part is the burst")
+	f.Var(several(&k.rateLimit, "limit"), "rate-limit", "such as 100/1m or uploads=10/1h; a third part is the burst; @external_id shares it")
 }
 
 // keyValues is keyFlags after reading. Fields that were not given are absent.

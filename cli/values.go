@@ -114,7 +114,7 @@ func (a *app) ahead(s string) string {
 	return s
 }
 
-// rateLimits reads [name=]limit/window[/burst], such as 100/1m.
+// rateLimits reads [name=]limit/window[/burst][@external_id], such as 100/1m.
 func rateLimits(values []string) ([]wire.RateLimit, error) {
 	out := []wire.RateLimit{}
 	for _, v := range commas(values) {
@@ -122,12 +122,15 @@ func rateLimits(values []string) ([]wire.RateLimit, error) {
 		if !named {
 			name, rest = "", v
 		}
+		rest, per, err := sharing("--rate-limit", rest)
+		if err != nil {
+			return nil, err
+		}
 		parts := strings.Split(rest, "/")
 		if len(parts) != 2 && len(parts) != 3 {
 			return nil, usage("--rate-limit must be like 100/1m or uploads=100/1m")
 		}
-		l := wire.RateLimit{Name: name}
-		var err error
+		l := wire.RateLimit{Name: name, Per: per}
 		if l.Limit, err = strconv.ParseInt(parts[0], 10, 64); err != nil || l.Limit < 1 {
 			return nil, usage("--rate-limit must begin with a number: 100/1m is 100 a minute")
 		}
@@ -149,6 +152,18 @@ func rateLimits(values []string) ([]wire.RateLimit, error) {
 	return out, nil
 }
 
+// sharing cuts off @external_id, which is how a limit says that all keys of one
+// external id share it.
+func sharing(flag, value string) (rest, per string, err error) {
+	rest, per, shared := strings.Cut(value, "@")
+	if shared && per != perExternalID {
+		return "", "", usage("%s may end with @%s: shared by all keys of one external id", flag, perExternalID)
+	}
+	return rest, per, nil
+}
+
+const perExternalID = "external_id"
+
 // formatLimit is a limit as rateLimits reads it.
 func formatLimit(l wire.RateLimit) string {
 	window := fmt.Sprintf("%ds", l.WindowSeconds)
@@ -164,6 +179,9 @@ func formatLimit(l wire.RateLimit) string {
 	s := fmt.Sprintf("%s=%d/%s", cmp.Or(l.Name, "default"), l.Limit, window)
 	if l.Burst != 0 && l.Burst != l.Limit {
 		s += fmt.Sprintf("/%d", l.Burst)
+	}
+	if l.Per == perExternalID {
+		s += "@" + l.Per
 	}
 	return s
 }

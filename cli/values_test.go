@@ -34,6 +34,7 @@ func TestFlagsAreReadAsTheySay(t *testing.T) {
 		"--scopes=read, write":                  `{"scopes":["read","write"]}`,
 		"--rate-limit=100/m":                    `{"rate_limits":[{"limit":100,"window_seconds":60}]}`,
 		"--rate-limit=a=1/1d/5,b=2/90s":         `{"rate_limits":[{"name":"a","limit":1,"window_seconds":86400,"burst":5},{"name":"b","limit":2,"window_seconds":90}]}`,
+		"--rate-limit=5/1m@external_id":         `{"rate_limits":[{"limit":5,"window_seconds":60,"per":"external_id"}]}`,
 		"--metadata=url=https://x.example/?a=b": `{"metadata":{"url":"https://x.example/?a=b"}}`,
 		"--organization-wide":                   `{"project_id":null}`,
 	} {
@@ -43,7 +44,7 @@ func TestFlagsAreReadAsTheySay(t *testing.T) {
 	}
 	for _, flag := range []string{
 		"--expires-in=", "--expires-in=d", "--expires-in=-5h", "--expires-in=1.5d", "--expires-in=99999999d", "--expires-in=0h",
-		"--rate-limit=100", "--rate-limit=0/1m", "--rate-limit=1/0s", "--rate-limit=1/1ms", "--rate-limit=x/1m", "--rate-limit=1/1m/0", "--rate-limit=1/d/1/1",
+		"--rate-limit=100", "--rate-limit=0/1m", "--rate-limit=1/0s", "--rate-limit=1/1ms", "--rate-limit=x/1m", "--rate-limit=1/1m/0", "--rate-limit=1/d/1/1", "--rate-limit=1/d@key", "--rate-limit=1/d@",
 		"--metadata==x", "--metadata=",
 	} {
 		if got, code := asked(t, "api-keys", "create", flag); got != "" || code != 2 {

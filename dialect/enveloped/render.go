@@ -62,7 +62,7 @@ func limits(ls halberd.RateLimits) []wire.RateLimit {
 	}
 	out := make([]wire.RateLimit, len(ls))
 	for i, l := range ls {
-		out[i] = wire.RateLimit(l)
+		out[i] = wire.RateLimit{Name: l.Name, Limit: l.Limit, WindowSeconds: l.WindowSeconds, Burst: l.Burst, Per: l.Per.String()}
 	}
 	return out
 }

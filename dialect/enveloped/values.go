@@ -178,7 +178,7 @@ func limitsIn(f wire.Field[[]wire.RateLimit]) halberd.Maybe[halberd.RateLimits] 
 	}
 	out := make(halberd.RateLimits, len(f.Value))
 	for i, l := range f.Value {
-		out[i] = halberd.RateLimit(l)
+		out[i] = halberd.RateLimit{Name: l.Name, Limit: l.Limit, WindowSeconds: l.WindowSeconds, Burst: l.Burst, Per: halberd.Per(l.Per)}
 	}
 	return halberd.Some(out)
 }

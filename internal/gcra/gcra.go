@@ -29,36 +29,86 @@ type State struct {
 	Reset     time.Duration // until the burst is whole again
 }
 
+// Outcome is what became of a Take.
+type Outcome uint8
+
+// The outcomes. After Retired the caller finds the word that took the place of
+// this one and takes again.
+const (
+	Refused Outcome = iota
+	Taken
+	Retired
+)
+
+// retired is in no other word: it lies before every clock.
+const retired = math.MinInt64
+
+// Retire marks a word that says nothing any more, so that it may be forgotten:
+// its burst is whole at now. It reports whether it did; nothing is ever taken
+// from a retired word.
+func Retire(word *atomic.Int64, now int64) bool {
+	old := word.Load()
+	return old == retired || old <= now && word.CompareAndSwap(old, retired)
+}
+
 // Take takes cost units at now, in nanoseconds of a clock that never goes back.
-// The word belongs to one limit; zero is a full burst. A refused take leaves it
-// as it was, and retry says how long until it would fit; 0 if it never will.
-func (r Rate) Take(word *atomic.Int64, now, cost int64) (st State, retry time.Duration, ok bool) {
+// The word belongs to one limit; zero is a full burst. A refused take spends
+// nothing, and retry says how long until it would fit; 0 if it never will.
+func (r Rate) Take(word *atomic.Int64, now, cost int64) (st State, retry time.Duration, o Outcome) {
 	for {
 		old := word.Load()
-		// How far ahead of the clock, in nanoseconds. A word that is further
-		// ahead than a burst was left by a slower limit: it counts as a full one.
-		ahead := min(max(old-now, 0), r.burst*r.unit)
+		if old == retired {
+			return st, 0, Retired
+		}
+		full := r.burst * r.unit
+		ahead := max(old-now, 0) // of the clock, in nanoseconds
+		if ahead > full {
+			// Left by a slower limit, or by a clock that went back. It counts as
+			// spent, from now on: nobody waits longer than this limit says.
+			if !word.CompareAndSwap(old, now+full) {
+				continue
+			}
+			ahead = full
+		}
 		if cost > r.burst {
-			return State{r.remaining(ahead), time.Duration(ahead)}, 0, false
+			return State{r.remaining(ahead), time.Duration(ahead)}, 0, Refused
 		}
 		after := ahead + cost*r.unit
-		if over := after - r.burst*r.unit; over > 0 {
-			return State{r.remaining(ahead), time.Duration(ahead)}, time.Duration(over), false
+		if over := after - full; over > 0 {
+			return State{r.remaining(ahead), time.Duration(ahead)}, time.Duration(over), Refused
 		}
 		if word.CompareAndSwap(old, now+after) {
-			return State{r.remaining(after), time.Duration(after)}, 0, true
+			return State{r.remaining(after), time.Duration(after)}, 0, Taken
 		}
 	}
 }
 
-// Look is where the limit stands at now; nothing is taken.
-func (r Rate) Look(word *atomic.Int64, now int64) State {
-	ahead := min(max(word.Load()-now, 0), r.burst*r.unit)
-	return State{r.remaining(ahead), time.Duration(ahead)}
+// Look is where the limit stands at now, and whether cost would fit, as Take
+// says it. Nothing is taken.
+func (r Rate) Look(word *atomic.Int64, now, cost int64) (st State, retry time.Duration, fits bool) {
+	full := r.burst * r.unit
+	ahead := max(word.Load(), now) - now // also of a retired word
+	ahead = min(ahead, full)
+	st = State{r.remaining(ahead), time.Duration(ahead)}
+	if cost > r.burst {
+		return st, 0, false
+	}
+	over := ahead + cost*r.unit - full
+	return st, time.Duration(max(over, 0)), over <= 0
 }
 
-// Give returns what a Take took, for a check that was refused further on.
-func (r Rate) Give(word *atomic.Int64, cost int64) { word.Add(-cost * r.unit) }
+// Give returns at now what a Take took at the time taken, for a check that was
+// refused further on. What would have come back by itself meanwhile is not given
+// twice: that much of it may be forgotten already.
+func (r Rate) Give(word *atomic.Int64, taken, now, cost int64) {
+	for {
+		old := word.Load()
+		back := cost*r.unit - max(now-taken, 0)
+		if old == retired || back <= 0 || word.CompareAndSwap(old, old-back) {
+			return
+		}
+	}
+}
 
 func (r Rate) remaining(ahead int64) int64 {
 	return max(r.burst*r.unit-ahead, 0) / r.unit

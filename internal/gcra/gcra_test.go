@@ -15,18 +15,18 @@ func TestBurstThenRate(t *testing.T) {
 	now := int64(1e9)
 	for i := range int64(5) {
 		st, _, ok := r.Take(&word, now, 1)
-		if !ok || st.Remaining != 4-i {
+		if ok != gcra.Taken || st.Remaining != 4-i {
 			t.Fatalf("take %d: %+v %v", i, st, ok)
 		}
 	}
 	st, retry, ok := r.Take(&word, now, 1)
-	if ok || retry != time.Second || st.Reset != 5*time.Second {
+	if ok == gcra.Taken || retry != time.Second || st.Reset != 5*time.Second {
 		t.Fatalf("sixth: %+v %v", st, ok)
 	}
-	if _, _, ok := r.Take(&word, now+int64(time.Second)-1, 1); ok {
+	if _, _, ok := r.Take(&word, now+int64(time.Second)-1, 1); ok == gcra.Taken {
 		t.Error("let through a nanosecond early")
 	}
-	if _, _, ok := r.Take(&word, now+int64(time.Second), 1); !ok {
+	if _, _, ok := r.Take(&word, now+int64(time.Second), 1); ok != gcra.Taken {
 		t.Error("refused when Retry had passed")
 	}
 }
@@ -34,14 +34,14 @@ func TestBurstThenRate(t *testing.T) {
 func TestRefusedTakesSpendNothing(t *testing.T) {
 	r := gcra.New(10, time.Second, 10)
 	var word atomic.Int64
-	if _, _, ok := r.Take(&word, 1, 11); ok {
+	if _, _, ok := r.Take(&word, 1, 11); ok == gcra.Taken {
 		t.Error("a cost beyond the burst was taken")
 	}
-	if st, _, ok := r.Take(&word, 1, 10); !ok || st.Remaining != 0 {
+	if st, _, ok := r.Take(&word, 1, 10); ok != gcra.Taken || st.Remaining != 0 {
 		t.Errorf("%+v %v", st, ok)
 	}
-	r.Give(&word, 10)
-	if st, _, ok := r.Take(&word, 1, 10); !ok || st.Remaining != 0 {
+	r.Give(&word, 1, 1, 10)
+	if st, _, ok := r.Take(&word, 1, 10); ok != gcra.Taken || st.Remaining != 0 {
 		t.Errorf("after giving back: %+v %v", st, ok)
 	}
 }
@@ -60,7 +60,7 @@ func TestNeverOverInAnySpan(t *testing.T) {
 		step := int64(c.window) / c.limit / 5
 		end := 1 + int64(c.window)*20/max(1, c.limit/100)
 		for now := int64(1); now < end; now += step {
-			if _, _, ok := r.Take(&word, now, 1); ok {
+			if _, _, ok := r.Take(&word, now, 1); ok == gcra.Taken {
 				let = append(let, now)
 			}
 		}
@@ -88,7 +88,7 @@ func TestConcurrentTakesAreExact(t *testing.T) {
 	for range 8 {
 		wg.Go(func() {
 			for range 1000 {
-				if _, _, ok := r.Take(&word, 5, 1); ok {
+				if _, _, ok := r.Take(&word, 5, 1); ok == gcra.Taken {
 					let.Add(1)
 				}
 			}
@@ -104,11 +104,11 @@ func TestHugeLimitsDoNotOverflow(t *testing.T) {
 	r := gcra.New(1, 31*24*time.Hour, 1_000_000_000)
 	var word atomic.Int64
 	for range 5 {
-		if _, _, ok := r.Take(&word, 1, 100); !ok {
+		if _, _, ok := r.Take(&word, 1, 100); ok != gcra.Taken {
 			t.Fatal("refused below the burst")
 		}
 	}
-	if _, _, ok := r.Take(&word, 1, 1<<40); ok {
+	if _, _, ok := r.Take(&word, 1, 1<<40); ok == gcra.Taken {
 		t.Error("an absurd cost was taken")
 	}
 }
@@ -118,10 +118,72 @@ func TestALimitMadeFasterForgetsTheSlowOne(t *testing.T) {
 	slow, fast := gcra.New(1, time.Hour, 100), gcra.New(10, time.Second, 10)
 	var word atomic.Int64
 	slow.Take(&word, 1, 100)
-	if _, _, ok := fast.Take(&word, 1+int64(100*time.Millisecond), 1); ok {
+	if _, _, ok := fast.Take(&word, 1+int64(100*time.Millisecond), 1); ok == gcra.Taken {
 		t.Error("a spent word is a fresh burst")
 	}
 	if _, retry, _ := fast.Take(&word, 1, 1); retry > time.Second {
 		t.Errorf("must wait %v", retry)
+	}
+}
+
+// Nor does it wait longer than its own burst when the clock has gone back: the
+// wait that is told passes.
+func TestAWordFarAheadOfTheClockIsNotStuck(t *testing.T) {
+	r := gcra.New(10, time.Second, 10)
+	var word atomic.Int64
+	word.Store(int64(time.Hour))
+	_, retry, o := r.Take(&word, 1, 1)
+	if o != gcra.Refused || retry != 100*time.Millisecond {
+		t.Fatalf("%v, retry %v", o, retry)
+	}
+	if _, _, o := r.Take(&word, 1+int64(retry), 1); o != gcra.Taken {
+		t.Error("stuck")
+	}
+}
+
+// What is given back is never more than what is still taken: the bound holds
+// also where others took and time passed in between.
+func TestGivingBackLetsNoMoreThrough(t *testing.T) {
+	r := gcra.New(10, 10*time.Second, 10) // a unit a second
+	const s = int64(time.Second)
+	var word atomic.Int64
+	r.Take(&word, s, 3)
+	r.Take(&word, 10*s, 10) // by now the three have come back: this is the burst
+	r.Give(&word, s, 10*s, 3)
+	if _, _, o := r.Take(&word, 10*s, 1); o == gcra.Taken {
+		t.Error("eleven within an instant")
+	}
+	word.Store(0)
+	r.Take(&word, s, 3)
+	r.Give(&word, s, s, 3)
+	if st, _, o := r.Take(&word, s, 10); o != gcra.Taken || st.Remaining != 0 {
+		t.Error("what was given back at once is not there")
+	}
+	r.Give(&word, s, 3*s, 10)
+	if st, _, fits := r.Look(&word, 3*s, 10); !fits || st.Remaining != 10 {
+		t.Errorf("%+v", st)
+	}
+}
+
+// A word that says nothing is retired, and only such a one.
+func TestOnlyAWholeWordIsRetired(t *testing.T) {
+	r := gcra.New(1, time.Second, 2)
+	var word atomic.Int64
+	r.Take(&word, 5, 1)
+	if gcra.Retire(&word, 5+int64(time.Second)-1) {
+		t.Fatal("retired before its burst was whole")
+	}
+	if !gcra.Retire(&word, 5+int64(time.Second)) || !gcra.Retire(&word, 5) {
+		t.Fatal("not retired")
+	}
+	if _, _, o := r.Take(&word, 1<<40, 1); o != gcra.Retired {
+		t.Error("taken from a retired word")
+	}
+	r.Give(&word, 1, 1, 1)
+	if !gcra.Retire(&word, 0) {
+		t.Error("a gift brought it back")
+	}
+	if st, _, fits := r.Look(&word, 1<<40, 2); !fits || st.Remaining != 2 {
+		t.Errorf("a retired word is a whole burst: %+v", st)
 	}
 }

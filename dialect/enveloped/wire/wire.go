@@ -105,6 +105,7 @@ type RateLimit struct {
 	Limit         int64  `json:"limit" minimum:"1"`
 	WindowSeconds int64  `json:"window_seconds" minimum:"1"`
 	Burst         int64  `json:"burst,omitempty" doc:"Defaults to limit"`
+	Per           string `json:"per,omitempty" enum:"key,external_id" doc:"Whose uses are counted together: each key for itself (the default), or all keys of one external_id in one project"`
 }
 
 // CreateKey is the body of POST /v1/api-keys. Absent fields take the project's
