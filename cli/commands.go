@@ -35,7 +35,9 @@ func (a *app) commands(extra []*cobra.Command) *cobra.Command {
 	)
 	root.AddCommand(
 		a.talks(a.group("api-keys", "Make, list, change and revoke API keys", groupKeys,
-			a.keysList(), a.keysCreate(), a.keysGet(), a.keysUpdate(), a.keysRotate(), a.keysDelete())),
+			a.keysList(), a.keysCreate(), a.keysGet(), a.keysUpdate(), a.keysRotate(), a.keysDelete(),
+			a.group("bulk", "Revoke, deactivate or activate many API keys at once", "",
+				a.bulkVerb(bulkRevoke), a.bulkVerb(bulkDeactivate), a.bulkVerb(bulkActivate)))),
 		a.talks(a.verify()),
 		a.talks(a.group("projects", "Where keys live: their prefix, ceiling and defaults", groupKeys,
 			a.projectsList(), a.projectsCreate(), a.projectsGet(), a.projectsUpdate(), a.projectsDelete())),

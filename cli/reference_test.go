@@ -118,7 +118,7 @@ in the keyring of the system, or, where there is none, in ` + "`credentials.yaml
 | code | meaning |
 |---|---|
 | 0 | done; for ` + "`hb verify`" + `: the key may |
-| 1 | something else went wrong, or the answer to a question was no |
+| 1 | something else went wrong, some of many keys were refused, or the answer to a question was no |
 | 2 | the command, or a value in it, makes no sense |
 | 3 | not found, or not within reach of the key in use |
 | 4 | no key, a bad one, or one that may not do this |

@@ -22,7 +22,10 @@ func terminal(v any) (fd int, ok bool) {
 	return fd, term.IsTerminal(fd)
 }
 
-const noTerminal = "this cannot be undone, and there is no terminal to ask on; add --force to do it without asking"
+const (
+	noOneToAsk = "there is no terminal to ask on; add --force to do it without asking"
+	noTerminal = "this cannot be undone, and " + noOneToAsk
+)
 
 // confirm puts a question. Only a typed yes is one; anything else is an error
 // that says that nothing was changed. Without a terminal nobody can answer.

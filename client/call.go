@@ -39,10 +39,10 @@ type call struct {
 // CallOption changes one call.
 type CallOption func(*call)
 
-// IdempotencyKey makes create and rotate use key instead of a fresh one, so
-// that a program may repeat them after a crash. A repeat is then answered
-// IDEMPOTENT_REPLAY with the key's id, and the secret is not recovered: it may
-// be in use.
+// IdempotencyKey makes create, rotate and bulk use key instead of a fresh one, so
+// that a program may repeat them after a crash. A repeat of create or rotate is
+// then answered IDEMPOTENT_REPLAY with the key's id, and the secret is not
+// recovered: it may be in use.
 func IdempotencyKey(key string) CallOption { return func(c *call) { c.idempotency = key } }
 
 // IfVersion makes a change fail with CONFLICT unless the object still has this

@@ -145,6 +145,16 @@ func (k Keys) Revoke(ctx context.Context, id, reason string, opts ...CallOption)
 	return k.change(ctx, call{method: http.MethodDelete, path: "api-keys/{id}", id: id, query: q}, opts)
 }
 
+// Bulk revokes, deactivates or activates many keys at once: up to 1,000 by
+// their ids, or all of an external id. The results are in the order asked for;
+// a key that was refused is one of them and no error. After a lost answer the
+// repeat does nothing and brings the results of the first time.
+func (k Keys) Bulk(ctx context.Context, in wire.BulkKeys, opts ...CallOption) (Changed[[]wire.BulkResult], error) {
+	what := call{method: http.MethodPost, path: "api-keys/bulk", body: in, idempotency: rand.Text()}
+	a, err := send[[]wire.BulkResult](ctx, k.conn, what, opts...)
+	return Changed[[]wire.BulkResult]{a.Data, a.Meta.Propagation}, err
+}
+
 func (k Keys) change(ctx context.Context, what call, opts []CallOption) (Changed[wire.Key], error) {
 	a, err := send[wire.Key](ctx, k.conn, what, opts...)
 	return Changed[wire.Key]{a.Data, a.Meta.Propagation}, err

@@ -63,6 +63,21 @@ func TestALostAnswerMakesNoSecondKey(t *testing.T) {
 	}
 }
 
+// A repeat after a lost answer brings what happened the first time, also where a
+// second time would be told otherwise.
+func TestALostBulkAnswerIsToldAgain(t *testing.T) {
+	c, w, way := connect(t)
+	k := w.Make(halberd.NewKey{ExternalID: "cus_1"})
+	way.lose = 1
+	done, err := c.Keys.Bulk(t.Context(), wire.BulkKeys{Action: "revoke", ExternalID: wire.Some("cus_1"), Reason: "gone"})
+	if err != nil || !done.Confirmed() || len(done.Value) != 1 || done.Value[0].KeyID != k.Key.ID.String() || !done.Value[0].Done {
+		t.Errorf("%v: %+v", err, done)
+	}
+	if got := w.Code(k.Secret); got != halberd.Revoked {
+		t.Error(got)
+	}
+}
+
 func TestALostRotationReturnsASecretThatWorks(t *testing.T) {
 	c, w, way := connect(t)
 	k, err := c.Keys.Create(t.Context(), wire.CreateKey{})

@@ -25,6 +25,7 @@ var rules = map[string]struct{ own, elsewhere string }{
 	//                                none read write verify admin org operator   project organization absent
 	"POST /v1/api-keys":                 {"401 403 403 403 201 201 201", "404 404 404"},
 	"GET /v1/api-keys":                  {"401 200 200 403 200 200 200", "404 404 404"},
+	"POST /v1/api-keys/bulk":            {"401 403 403 403 200 200 200", "404 404 404"},
 	"POST /v1/api-keys/verify":          {"401 403 403 200 200 200 200", "- - -"},
 	"GET /v1/api-keys/{id}":             {"401 200 200 403 200 200 200", "404 404 404"},
 	"PATCH /v1/api-keys/{id}":           {"401 403 403 403 200 200 200", "404 404 404"},
@@ -94,6 +95,11 @@ func (s *server) thing(op, where string, own site, neighbor, foreign site) reque
 		q.body = `{}`
 		if named {
 			q.body = `{"project_id":"` + at.project.String() + `"}`
+		}
+	case "POST /v1/api-keys/bulk":
+		q.body = `{"action":"activate","external_id":"x"}`
+		if named {
+			q.body = `{"action":"activate","external_id":"x","project_id":"` + at.project.String() + `"}`
 		}
 	case "POST /api/api-keys":
 		q.body = `{"name":"x"}`

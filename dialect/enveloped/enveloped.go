@@ -49,8 +49,12 @@ func manyOf[G, T any](c *request.Call, list []G, next string, render func(*G) T)
 }
 
 func changedTo[T any](c *request.Call, v T, p halberd.Propagation) changed[T] {
-	return changed[T]{Data: v, Meta: wire.ChangeMeta{
+	return changed[T]{Data: v, Meta: changeMeta(c, p)}
+}
+
+func changeMeta(c *request.Call, p halberd.Propagation) wire.ChangeMeta {
+	return wire.ChangeMeta{
 		RequestID:   c.ID,
 		Propagation: wire.Propagation{Confirmed: p.Confirmed, Nodes: p.Nodes, WaitedMS: p.Waited.Milliseconds()},
-	}}
+	}
 }

@@ -47,6 +47,16 @@ func keyOperations() []request.Operation {
 			Handling: request.Answers(listKeys),
 		},
 		{
+			Method: http.MethodPost, Path: "/v1/api-keys/bulk", Name: "bulkKeys", Status: http.StatusOK,
+			Summary: "Revoke, deactivate or activate many API keys",
+			Doc: "Up to 1,000 by `key_ids`, or all of an `external_id`: in one transaction, with a result for each in the order asked for, and one `meta.propagation`. " +
+				"A key that is refused stands in no other's way, so the answer is 200 even where all are. A key named twice has two results.\n\n" +
+				"With an `Idempotency-Key` a repetition does nothing and is answered with the results of the first time.",
+			Action: halberd.ActionBulkKeys, Idempotent: true,
+			Refusals: []halberd.Code{halberd.CodeNotFound},
+			Handling: request.Takes(bulkKeys),
+		},
+		{
 			Method: http.MethodPost, Path: "/v1/api-keys/verify", Name: "verifyKey", Status: http.StatusOK,
 			Summary: "Check a key",
 			Doc: "200 whenever the answer is known, also when it is no. `code` is the first that applies of MALFORMED, NOT_FOUND, REVOKED, INACTIVE, NOT_YET_VALID, EXPIRED, " +

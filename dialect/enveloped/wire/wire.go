@@ -153,6 +153,31 @@ type RotateKey struct {
 	OverlapSeconds int64 `json:"overlap_seconds,omitempty" minimum:"0" maximum:"2592000" doc:"How long the old secret lives on"`
 }
 
+// BulkKeys is the body of POST /v1/api-keys/bulk: keys by their ids, or all of
+// an external id.
+type BulkKeys struct {
+	Action         string          `json:"action" enum:"revoke,deactivate,activate"`
+	KeyIDs         Field[[]string] `json:"key_ids,omitzero" nullable:"false" minItems:"1" maxItems:"1000" doc:"Not together with external_id"`
+	ExternalID     Field[string]   `json:"external_id,omitzero" nullable:"false" maxLength:"255" doc:"Every key of it that the caller reaches and that is not revoked, up to 10,000"`
+	ProjectID      Field[string]   `json:"project_id,omitzero" nullable:"false" doc:"With external_id: only keys of this project"`
+	OrganizationID Field[string]   `json:"organization_id,omitzero" nullable:"false" doc:"With external_id, for operators"`
+	Reason         string          `json:"reason,omitempty" maxLength:"255" doc:"With revoke: kept with each key"`
+}
+
+// BulkEnvelope is the answer of POST /v1/api-keys/bulk: a result for each key,
+// in the order asked for, and one propagation for all.
+type BulkEnvelope struct {
+	Data []BulkResult `json:"data" nullable:"false"`
+	Meta ChangeMeta   `json:"meta"`
+}
+
+// BulkResult is what became of one key.
+type BulkResult struct {
+	KeyID string `json:"key_id"`
+	Done  bool   `json:"done"`
+	Error *Error `json:"error" doc:"null where done; else what a call for this key alone would have been told"`
+}
+
 // Verify is the body of POST /v1/api-keys/verify.
 type Verify struct {
 	Key              string   `json:"key"`
