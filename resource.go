@@ -1,6 +1,7 @@
 package halberd
 
 import (
+	"iter"
 	"slices"
 	"strings"
 )
@@ -100,6 +101,9 @@ func (r Resources) Equal(s Resources) bool { return slices.Equal(r.list, s.list)
 
 // IsZero reports whether nothing is allowed at all.
 func (r Resources) IsZero() bool { return len(r.list) == 0 }
+
+// Each lists the patterns in the order of Strings, without allocating.
+func (r Resources) Each() iter.Seq[string] { return slices.Values(r.list) }
 
 // Strings lists the patterns, sorted.
 func (r Resources) Strings() []string { return slices.Clone(r.list) }

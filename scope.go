@@ -1,6 +1,7 @@
 package halberd
 
 import (
+	"iter"
 	"math/bits"
 	"slices"
 	"strings"
@@ -84,6 +85,15 @@ func MustScopes(words ...string) Scopes {
 	return s
 }
 
+// valid reports whether ParseScopes takes the word.
+func (s Scope) valid() bool {
+	switch s {
+	case ScopeRead, ScopeWrite, ScopeAdmin, ScopeVerify:
+		return true
+	}
+	return validWord(string(s))
+}
+
 // validWord: visible characters of a small set, a colon inside.
 func validWord(w string) bool {
 	if len(w) < 3 || len(w) > maxScopeLen || w[0] == ':' || w[len(w)-1] == ':' || !strings.Contains(w, ":") {
@@ -147,6 +157,9 @@ func (s Scopes) IsZero() bool { return s.ladder == 0 && len(s.words) == 0 }
 
 // Equal reports whether both sets hold the same words.
 func (s Scopes) Equal(t Scopes) bool { return s.ladder == t.ladder && slices.Equal(s.words, t.words) }
+
+// Each lists the set in the order of Strings, without allocating.
+func (s Scopes) Each() iter.Seq[Scope] { return s.each }
 
 // Strings lists the set in a fixed order: read, write, admin, verify, then the
 // API's own words sorted.

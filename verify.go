@@ -110,7 +110,8 @@ func (s *Service) VerifyFor(ctx context.Context, by Actor, c Check) (Verdict, er
 		return Verdict{}, err
 	}
 	for _, w := range c.Scopes {
-		if _, err := ParseScopes([]string{string(w)}); err != nil {
+		if !w.valid() {
+			_, err := ParseScopes([]string{string(w)})
 			return Verdict{}, err
 		}
 	}
@@ -127,23 +128,26 @@ func (s *Service) VerifyFor(ctx context.Context, by Actor, c Check) (Verdict, er
 // it refuses for a scope.
 func (s *Service) decide(c *Check, v *Verdict) {
 	clock := s.clock()
-	var e entry
-	if own, p, ok := s.present(c, v, clock, &e); ok {
+	var (
+		e      entry
+		digest Digest
+	)
+	if own, p, ok := s.present(c, v, clock, &e, &digest); ok {
 		s.decideWhat(c, v, &e, own, p, clock)
 	}
 }
 
-// present is the first half of the order: is this a good key, here and now? Then e is
-// set; when not, the answer is in v.
-func (s *Service) present(c *Check, v *Verdict, clock time.Time, e *entry) (own *owner, p *readyPolicy, ok bool) {
+// present is the first half of the order: is this a good key, here and now? Then e and
+// digest are set; when not, the answer is in v.
+func (s *Service) present(c *Check, v *Verdict, clock time.Time, e *entry, digest *Digest) (own *owner, p *readyPolicy, ok bool) {
 	d := s.dir
 	v.Revision = d.revision.Load()
 	if !c.Secret.WellFormed() {
 		s.refuseUnknown(v, Malformed, "the key is not well formed: it was cut, mistyped, or is no key of this kind")
 		return nil, nil, false
 	}
-	digest := s.seal.digest(c.Secret)
-	own, p, external, ok := d.find(&digest, e)
+	*digest = s.seal.digest(c.Secret)
+	own, p, external, ok := d.find(digest, e)
 	if !ok || !c.Within.holds(own) {
 		s.refuseUnknown(v, NotFound, "there is no such key")
 		return nil, nil, false
@@ -253,8 +257,9 @@ func (s *Service) Authenticate(_ context.Context, secret Secret, r Request) (Act
 	}
 	var v Verdict
 	clock := s.clock()
+	var digest Digest
 	var e entry
-	own, p, ok := s.present(&Check{Secret: secret, ClientIP: r.ClientIP}, &v, clock, &e)
+	own, p, ok := s.present(&Check{Secret: secret, ClientIP: r.ClientIP}, &v, clock, &e, &digest)
 	if !ok {
 		return Actor{}, errUnauthorized()
 	}
@@ -262,6 +267,6 @@ func (s *Service) Authenticate(_ context.Context, secret Secret, r Request) (Act
 	return Actor{
 		kind: ActorKey, key: e.id, organization: own.organization, project: own.project, operator: p.operator,
 		scopes: p.scopes, resources: p.resources, ipAllow: p.ipAllow, rateLimits: p.rateLimits,
-		expiresAt: v.ExpiresAt, digest: s.seal.digest(secret), from: r.ClientIP, request: r,
+		expiresAt: v.ExpiresAt, digest: digest, from: r.ClientIP, request: r,
 	}, nil
 }

@@ -4,6 +4,7 @@ import (
 	"net/http"
 
 	"github.com/halberdhq/halberd"
+	"github.com/halberdhq/halberd/dialect/enveloped/wire"
 	"github.com/halberdhq/halberd/internal/request"
 )
 
@@ -61,8 +62,8 @@ func keyOperations() []request.Operation {
 			Summary: "Check a key",
 			Doc: "200 whenever the answer is known, also when it is no. `code` is the first that applies of MALFORMED, NOT_FOUND, REVOKED, INACTIVE, NOT_YET_VALID, EXPIRED, " +
 				"IP_NOT_ALLOWED, INSUFFICIENT_SCOPE, RESOURCE_NOT_ALLOWED, RATE_LIMITED, QUOTA_EXCEEDED, VALID. Never cache a verdict.",
-			Action:   halberd.ActionVerify,
-			Handling: request.Takes(verify),
+			Action: halberd.ActionVerify, Quiet: true,
+			Handling: request.Appends[VerifyKey, one[wire.Verdict]](verify),
 		},
 		{
 			Method: http.MethodGet, Path: "/v1/api-keys/{key_id}", Name: "getKey", Status: http.StatusOK,

@@ -20,14 +20,12 @@ const (
 	MergePatch = "application/merge-patch+json"
 )
 
-// ReadBody reads a body of one of the media types, or refuses: too large (the
-// connection closes, and no more than MaxBody+1 bytes were read), of another
-// type or charset, compressed.
-func ReadBody(w http.ResponseWriter, r *http.Request, types ...string) ([]byte, error) {
-	tooLarge := &halberd.Error{Code: halberd.CodePayloadTooLarge, Message: "the body must be at most 64 KiB"}
+// readBody reads a body of one of the media types into room, or refuses: too
+// large (the connection closes, and no more than MaxBody+1 bytes were read), of
+// another type or charset, compressed.
+func readBody(w http.ResponseWriter, r *http.Request, room []byte, types ...string) ([]byte, error) {
 	if r.ContentLength > MaxBody {
-		w.Header().Set("Connection", "close")
-		return nil, tooLarge
+		return nil, tooLarge(w)
 	}
 	if r.Header.Values("Content-Encoding") != nil {
 		return nil, &halberd.Error{Code: halberd.CodeUnsupportedMedia, Message: "the body must not be compressed: send it without Content-Encoding"}
@@ -35,20 +33,35 @@ func ReadBody(w http.ResponseWriter, r *http.Request, types ...string) ([]byte, 
 	if !acceptable(r.Header.Values("Content-Type"), types) {
 		return nil, &halberd.Error{Code: halberd.CodeUnsupportedMedia, Message: "the body must be " + oneOf(types) + ", in UTF-8"}
 	}
-	raw, err := io.ReadAll(http.MaxBytesReader(w, r.Body, MaxBody))
-	if err != nil {
-		if _, ok := errors.AsType[*http.MaxBytesError](err); ok {
-			w.Header().Set("Connection", "close")
-			return nil, tooLarge
+	if length := int(r.ContentLength); length >= 0 {
+		// One byte more than was announced, so that the end is seen.
+		room = slices.Grow(room[:0], length+1)[:length+1]
+		if n, err := io.ReadFull(r.Body, room); n != length || !errors.Is(err, io.EOF) && !errors.Is(err, io.ErrUnexpectedEOF) {
+			return nil, halberd.Invalid("body", "could not be read to its end")
 		}
+		return room[:length], nil
+	}
+	raw, err := io.ReadAll(http.MaxBytesReader(w, r.Body, MaxBody))
+	if _, ok := errors.AsType[*http.MaxBytesError](err); ok {
+		return nil, tooLarge(w)
+	}
+	if err != nil {
 		return nil, halberd.Invalid("body", "could not be read to its end")
 	}
 	return raw, nil
 }
 
+func tooLarge(w http.ResponseWriter) error {
+	w.Header().Set("Connection", "close")
+	return &halberd.Error{Code: halberd.CodePayloadTooLarge, Message: "the body must be at most 64 KiB"}
+}
+
 func acceptable(given, types []string) bool {
 	if len(given) != 1 {
 		return false
+	}
+	if slices.Contains(types, given[0]) {
+		return true
 	}
 	media, params, err := mime.ParseMediaType(given[0])
 	if err != nil || !slices.Contains(types, media) {

@@ -14,31 +14,32 @@ import (
 // with UNAUTHORIZED where there is none; a header that is there and holds no
 // key is not made good by the other.
 func Credential(h http.Header) (halberd.Secret, error) {
-	bearer, keys := h.Values("Authorization"), h.Values("X-Api-Key")
+	bearer, keys := h["Authorization"], h["X-Api-Key"]
 	if len(bearer) > 1 || len(keys) > 1 {
 		return halberd.Secret{}, halberd.Invalid("credential", "must be sent once: a header is there twice")
 	}
-	var found []string
+	var found, second string
 	if len(bearer) == 1 {
 		scheme, text, _ := strings.Cut(bearer[0], " ")
 		if !strings.EqualFold(scheme, "Bearer") || text == "" {
 			return halberd.Secret{}, Unauthorized()
 		}
-		found = append(found, text)
+		found = text
 	}
 	if len(keys) == 1 {
-		if keys[0] == "" {
+		if second = keys[0]; second == "" {
 			return halberd.Secret{}, Unauthorized()
 		}
-		found = append(found, keys[0])
 	}
 	switch {
-	case len(found) == 0:
+	case found == "" && second == "":
 		return halberd.Secret{}, Unauthorized()
-	case len(found) == 2 && subtle.ConstantTimeCompare([]byte(found[0]), []byte(found[1])) != 1:
+	case found == "":
+		found = second
+	case second != "" && subtle.ConstantTimeCompare([]byte(found), []byte(second)) != 1:
 		return halberd.Secret{}, halberd.Invalid("credential", "must be one: Authorization and X-API-Key differ")
 	}
-	return halberd.NewSecret(found[0]), nil
+	return halberd.NewSecret(found), nil
 }
 
 // Unauthorized is the refusal of whoever presents no good key, to the letter

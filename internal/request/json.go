@@ -86,6 +86,17 @@ func depth(raw []byte) (deepest int) {
 	return deepest
 }
 
+// Encode appends v to an answer that is written by hand.
+func Encode(answer []byte, v any) ([]byte, error) {
+	text, err := encode(v)
+	return append(answer, text...), err
+}
+
+// AppendText appends s to an answer that is written by hand, as Encode would.
+func AppendText(answer []byte, s string) ([]byte, error) {
+	return jsontext.AppendQuote(answer, s)
+}
+
 func explain(err error) *halberd.Error {
 	if e, ok := errors.AsType[*jsontext.SyntacticError](err); ok {
 		if errors.Is(e, jsontext.ErrDuplicateName) {

@@ -28,6 +28,9 @@ type Operation struct {
 	Conditional bool
 	// BodyOptional says that no body at all is as good as {}.
 	BodyOptional bool
+	// Quiet says that a success is logged at level DEBUG only: a line for each
+	// check would cost more than the check.
+	Quiet bool
 	Handling
 }
 
@@ -36,6 +39,7 @@ type Handling struct {
 	Body   reflect.Type // nil: no body is read
 	Answer reflect.Type
 	serve  func(*Call) (any, error)
+	append func(c *Call, raw, answer []byte) ([]byte, error) // instead of serve
 }
 
 // Answers is an operation without a body.
@@ -61,6 +65,14 @@ func Takes[B, A any](fn func(*Call, *B) (A, error)) Handling {
 			return fn(c, &body)
 		},
 	}
+}
+
+// Appends is an operation that reads its body and writes its answer by hand, for
+// what is asked too often to be built out of values. B and A are what its
+// document says of both; tests hold fn to that. raw and answer are used again
+// after fn, which keeps neither.
+func Appends[B, A any](fn func(c *Call, raw, answer []byte) ([]byte, error)) Handling {
+	return Handling{Body: reflect.TypeFor[B](), Answer: reflect.TypeFor[A](), append: fn}
 }
 
 // Types are the media types of the operation's body.

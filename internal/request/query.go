@@ -38,6 +38,9 @@ func (q Query) Int(name string) int {
 // readQuery refuses what params do not know, what comes twice, and values
 // that cannot be.
 func readQuery(raw string, params []Param) (Query, error) {
+	if raw == "" {
+		return nil, nil
+	}
 	values, err := url.ParseQuery(raw)
 	if err != nil {
 		return nil, halberd.Invalid("query", "must be pairs of name=value, percent-encoded")

@@ -6,6 +6,7 @@ import (
 	"path"
 	"slices"
 	"strings"
+	"sync"
 	"time"
 
 	"github.com/halberdhq/halberd"
@@ -33,20 +34,35 @@ func (s Surface) Handler() http.Handler {
 		}
 		byPath[op.Path][op.Method] = op
 	}
-	mux := http.NewServeMux()
+	mux, fixed := http.NewServeMux(), map[string]resource{}
 	for pattern, r := range byPath {
 		mux.Handle(pattern, r)
+		if !strings.Contains(pattern, "{") {
+			fixed[pattern] = r
+		}
 	}
 	mux.HandleFunc("/", func(w http.ResponseWriter, _ *http.Request) {
 		w.(*exchange).err = NotFound() //nolint:forcetypeassert // see below
 	})
+	pool := &sync.Pool{New: func() any { return &exchange{} }}
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		x := &exchange{ResponseWriter: w, surface: &s, id: ID(r.Header), began: time.Now()}
-		defer func() { x.end(r, recover()) }()
+		x := pool.Get().(*exchange) //nolint:forcetypeassert // the pool holds nothing else
+		x.ResponseWriter, x.surface, x.id, x.began = w, &s, ID(r.Header), time.Now()
+		defer func() {
+			x.end(r, recover())
+			x.clear()
+			pool.Put(x)
+		}()
+		x.named = []string{x.id, ""} // the answer's: net/http reads them after end
 		h := w.Header()
-		h.Set("X-Request-Id", x.id)
-		h.Set("Cache-Control", "no-store")
-		h.Set("X-Content-Type-Options", "nosniff")
+		h["X-Request-Id"], h["Cache-Control"], h["X-Content-Type-Options"] = x.named[:1:1], noStore, nosniff
+		// A path without parts is known without asking the mux, as the mux would
+		// know it: to the letter.
+		if found := fixed[r.URL.Path]; found != nil && r.URL.RawPath == "" {
+			r.Pattern = r.URL.Path
+			found.ServeHTTP(x, r)
+			return
+		}
 		// The mux would answer such a path with a redirect.
 		if path.Clean(r.URL.Path) != r.URL.Path {
 			x.err = NotFound()
@@ -80,8 +96,8 @@ func (res resource) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		x.err = &halberd.Error{Code: halberd.CodeMethodNotAllowed, Message: "this path takes " + oneOf(res.methods())}
 		return
 	}
-	x.route, x.status = op.Path, op.Status
-	x.answer, x.err = x.do(op, r)
+	x.route, x.status, x.quiet = op.Path, op.Status, op.Quiet
+	x.err = x.do(op, r)
 }
 
 func (res resource) path() string {
@@ -104,43 +120,52 @@ func (res resource) methods() []string {
 }
 
 // do is the order of refusal.
-func (x *exchange) do(op *Operation, r *http.Request) (any, error) {
+func (x *exchange) do(op *Operation, r *http.Request) error {
 	svc := x.surface.Service
 	secret, err := Credential(r.Header)
 	if err != nil {
-		return nil, err
+		return err
 	}
 	x.presented = true
 	from := halberd.Request{ID: x.id, ClientIP: ClientAddr(r), UserAgent: r.UserAgent()}
 	by, err := svc.Authenticate(r.Context(), secret, from)
 	if err != nil {
-		return nil, err
+		return err
 	}
-	x.actor = by.Ref()
+	x.actor = by
 	if err := svc.Permit(by, op.Action); err != nil {
-		return nil, err
+		return err
 	}
-	c := &Call{Service: svc, ID: x.id, request: r, answer: x.Header()}
+	c := &x.call
+	c.Service, c.ID, c.request, c.answer = svc, x.id, r, x.Header()
 	if op.Conditional {
 		if c.Version, err = IfMatch(r.Header); err != nil {
-			return nil, err
+			return err
 		}
 	}
 	once, err := idempotencyKey(r)
 	if err != nil {
-		return nil, err
+		return err
 	}
 	if c.Query, err = readQuery(r.URL.RawQuery, op.Query); err != nil {
-		return nil, err
+		return err
 	}
 	if op.Body != nil && (!op.BodyOptional || !noBody(r)) {
-		if c.raw, err = ReadBody(x.ResponseWriter, r, op.Types()...); err != nil {
-			return nil, err
+		if c.raw, err = readBody(x.ResponseWriter, r, x.in, op.Types()...); err != nil {
+			x.in = nil // what was read of it is not in c.raw
+			return err
 		}
+		x.in = c.raw
 	}
 	if op.Idempotent {
 		from.Idempotency = idempotency(once, r, c.raw)
 	}
 	c.Actor = by.Via(from)
-	return op.serve(c)
+	if op.append == nil {
+		x.answer, err = op.serve(c)
+		return err
+	}
+	x.out, err = op.append(c, c.raw, x.out[:0])
+	x.written = x.out
+	return err
 }
