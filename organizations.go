@@ -173,3 +173,12 @@ func (s *Service) putOrganization(tx Tx, by Actor, act Action, before, o *Organi
 	return s.audit(tx, by, act, o.ID, ProjectID{}, "organization", o.ID.String(),
 		differences(organizationFields(before), organizationFields(o)))
 }
+
+// OwnOrganization is the organization that an actor belongs to.
+func (s *Service) OwnOrganization(ctx context.Context, by Actor) (o Organization, err error) {
+	err = s.look(ctx, by, ActionWhoAmI, func(r Reader) error {
+		o, err = s.organization(r, by.organization)
+		return err
+	})
+	return o, err
+}

@@ -341,3 +341,15 @@ func (s *Service) auditProject(tx Tx, by Actor, act Action, before, after *Proje
 	return s.audit(tx, by, act, after.Organization, after.ID, "project", after.ID.String(),
 		differences(projectFields(before), projectFields(after)))
 }
+
+// KeysInUse counts the keys that take a place under a project's ceiling.
+func (s *Service) KeysInUse(ctx context.Context, by Actor, id ProjectID) (n int, err error) {
+	err = s.look(ctx, by, ActionReadProjects, func(r Reader) error {
+		if _, err := s.projectOf(r, by, id); err != nil {
+			return err
+		}
+		n, err = r.CountKeys(id, s.now().Unix())
+		return err
+	})
+	return n, err
+}

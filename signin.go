@@ -340,3 +340,49 @@ func (s *Service) signed(ctx context.Context, id MemberID, act Action, r Request
 	}
 	return out, outward(err)
 }
+
+// FirstMember makes the first member of an instance, an admin and operator, for
+// whoever holds an operator's key, and signs them in. Once there is a member, it
+// is CONFLICT: only people sign in then.
+func (s *Service) FirstMember(ctx context.Context, by Actor, email, name, password string) (Signed, error) {
+	var out Signed
+	if err := s.Permit(by, ActionInviteMember); err != nil {
+		return out, err
+	}
+	email, err := checkEmail(email)
+	if err != nil {
+		return out, err
+	}
+	if err := checkText("name", name, maxName); err != nil {
+		return out, err
+	}
+	hash, err := s.hashed(password, email)
+	if err != nil {
+		return out, err
+	}
+	err = s.change(ctx, by, ActionInviteMember, func(tx Tx, by Actor) error {
+		if some, err := tx.Members(OrganizationID{}, MemberID{}, 1, false); err != nil {
+			return err
+		} else if len(some) > 0 {
+			return refuse(CodeConflict, "there is a member already: sign in, or ask to be invited")
+		}
+		org, err := onlyOrganization(tx, by.organization)
+		if err != nil {
+			return err
+		}
+		m := Member{
+			ID: NewMemberID(), Organization: org, Email: email, Name: name, Role: ScopeAdmin, Operator: true,
+			State: MemberActive, HasPassword: true, password: hash, CreatedAt: s.stamp(), CreatedBy: by.Ref(), epoch: 1,
+		}
+		if err := by.employs(&m); err != nil {
+			return err
+		}
+		err = s.putMember(tx, by, ActionInviteMember, &Member{}, &m)
+		out = Signed{Member: m, Epoch: m.epoch}
+		return err
+	})
+	if err != nil {
+		return Signed{}, err
+	}
+	return out, nil
+}

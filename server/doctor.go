@@ -18,6 +18,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/halberdhq/halberd"
+	"github.com/halberdhq/halberd/internal/password"
 	"github.com/halberdhq/halberd/storage/sqlite"
 )
 
@@ -404,7 +405,7 @@ func (d *doctor) certificate() {
 // begun is halberd.New for the operator at the machine, to whom the reason is
 // said without its code.
 func begun(ctx context.Context, store halberd.Store, log *slog.Logger) (*halberd.Service, error) {
-	svc, err := halberd.New(ctx, store, halberd.Options{Logger: log})
+	svc, err := halberd.New(ctx, store, halberd.Options{Logger: log, Passwords: password.New()})
 	if e, ok := errors.AsType[*halberd.Error](err); ok {
 		return nil, &refusedStart{e}
 	}

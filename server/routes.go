@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"github.com/halberdhq/halberd"
+	"github.com/halberdhq/halberd/console"
 	"github.com/halberdhq/halberd/dialect/apidoc"
 	"github.com/halberdhq/halberd/dialect/enveloped"
 	"github.com/halberdhq/halberd/dialect/plain"
@@ -23,16 +24,28 @@ type routes struct {
 	in        *instance
 	enveloped http.Handler // nil until every key is loaded
 	plain     http.Handler
+	console   http.Handler
 	reference http.Handler
 }
 
 func (in *instance) routes(svc *halberd.Service) *routes {
-	r := &routes{in: in, reference: apidoc.Handler()}
+	r := &routes{in: in, reference: apidoc.Handler(), console: in.console}
 	if svc != nil {
 		r.enveloped = enveloped.Handler(svc, in.log)
 		r.plain = plain.Handler(svc, in.log)
 	}
 	return r
+}
+
+// pages is the console.
+func (in *instance) pages(svc *halberd.Service) (http.Handler, error) {
+	c := in.current()
+	o := console.Options{Log: in.log, PublicURL: c.PublicURL, Version: in.version}
+	if c.exposed() && !strings.HasPrefix(c.PublicURL, "https://") {
+		o.Closed = "This server has no TLS and other machines reach it, so passwords would travel in the clear. " +
+			"Set tls_cert and tls_key, or public_url to the https address of the proxy in front."
+	}
+	return console.New(svc, in.store, o)
 }
 
 // ServeHTTP implements http.Handler.
@@ -70,8 +83,8 @@ func (r *routes) find(req *http.Request) (route string, h http.Handler) {
 		return "/api/", dialect(r.plain)
 	case path == "/openapi.json", path == "/docs", strings.HasPrefix(path, "/docs/"):
 		return "/docs", r.reference
-	case path == "/": // what a start prints is opened by people
-		return path, http.RedirectHandler("/docs", http.StatusFound)
+	case console.Serves(path):
+		return "console", dialect(r.console)
 	case path == "/healthz":
 		return path, http.HandlerFunc(r.in.healthz)
 	case path == "/readyz":

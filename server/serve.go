@@ -35,6 +35,7 @@ type instance struct {
 	config   atomic.Pointer[Config]          // replaced by a reload
 	service  atomic.Pointer[halberd.Service] // nil until every key is loaded
 	public   atomic.Pointer[routes]
+	console  http.Handler // nil until every key is loaded
 	stopping atomic.Bool
 
 	servers []*http.Server
@@ -93,6 +94,9 @@ func (in *instance) run(ctx context.Context, hup <-chan os.Signal, stdout io.Wri
 	}
 	made, err := svc.FirstStart(ctx, keepAdminKey(c.Data))
 	if err != nil {
+		return errors.Join(err, svc.Close())
+	}
+	if in.console, err = in.pages(svc); err != nil {
 		return errors.Join(err, svc.Close())
 	}
 	in.public.Store(in.routes(svc))

@@ -46,7 +46,7 @@ var rooms = []room{
 	{path: "dialect/plain", may: ". internal/request"},
 	{path: "dialect/apidoc", may: ". internal/request dialect/enveloped dialect/plain github.com/danielgtaylor/huma/v2 github.com/swaggest/swgui"}, // describes the dialects
 	{path: "gateway", may: ". internal/request internal/ratefield github.com/envoyproxy/go-control-plane/envoy google.golang.org/grpc", planned: true},
-	{path: "console", may: ". internal/request", planned: true},
+	{path: "console", may: ". internal/request github.com/alexedwards/scs/v2"},
 	{path: "client", may: ". dialect/enveloped/wire"},
 	{path: "cli", may: "dialect/enveloped/wire client github.com/spf13/cobra github.com/zalando/go-keyring go.yaml.in/yaml/v3 golang.org/x/term"},
 

@@ -1,0 +1,134 @@
+package console
+
+import (
+	"net/http"
+	"net/url"
+	"strings"
+	"time"
+
+	"github.com/halberdhq/halberd"
+	"github.com/halberdhq/halberd/internal/request"
+)
+
+const maxForm = 64 << 10 // bytes
+
+// exchange is one request and what is known about it.
+type exchange struct {
+	c    *Console
+	w    http.ResponseWriter
+	r    *http.Request
+	id   string // of the request
+	area area
+	now  time.Time
+
+	by       halberd.Actor // zero on open pages
+	me       halberd.Member
+	org      string
+	projects []halberd.Project
+	project  halberd.Project // the one that is looked at
+}
+
+// handler serves one page.
+func (c *Console) handler(p page, a area) http.Handler {
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		x := &exchange{c: c, w: w, r: r, id: request.ID(r.Header), area: a, now: c.svc.Now()}
+		w.Header().Set("X-Request-Id", x.id)
+		r.Body = http.MaxBytesReader(w, r.Body, maxForm)
+		err := x.enter(p)
+		if err == nil {
+			err = p.serve(x)
+		}
+		if err != nil {
+			x.refuse(err)
+		}
+	})
+}
+
+// enter reads the form, and finds who is there unless the page is open.
+func (x *exchange) enter(p page) error {
+	if x.r.Method == http.MethodPost {
+		if err := x.r.ParseForm(); err != nil {
+			return halberd.Invalid("form", "could not be read: send it again")
+		}
+	}
+	if p.open {
+		return nil
+	}
+	var err error
+	if x.by, err = x.signedIn(); err != nil {
+		return err
+	}
+	ctx := x.r.Context()
+	if x.me, err = x.c.svc.GetMember(ctx, x.by, x.by.MemberID()); err != nil {
+		return err
+	}
+	list, err := x.c.svc.ListProjects(ctx, x.by, halberd.OrganizationID{}, halberd.Page{Limit: 1000})
+	if err != nil {
+		return err
+	}
+	x.projects = list.List
+	chosen := x.c.sessions.GetString(ctx, sessionProject)
+	for _, pr := range x.projects {
+		if pr.ID.String() == chosen || x.project.ID.IsZero() && pr.Default {
+			x.project = pr
+		}
+	}
+	return nil
+}
+
+// request is what the Service is told of the call.
+func (x *exchange) request() halberd.Request {
+	return halberd.Request{ID: x.id, ClientIP: request.ClientAddr(x.r), UserAgent: x.r.UserAgent()}
+}
+
+// form is a value of the form that was sent.
+func (x *exchange) form(name string) string { return x.r.PostForm.Get(name) }
+
+// goTo answers a post: the next page is got anew.
+func (x *exchange) goTo(at string) error {
+	http.Redirect(x.w, x.r, at, http.StatusSeeOther)
+	return nil
+}
+
+// say is shown once, on the next page.
+func (x *exchange) say(text string) { x.c.sessions.Put(x.r.Context(), sessionNotice, text) }
+
+// refuse answers with what went wrong, in words.
+func (x *exchange) refuse(err error) {
+	code := halberd.CodeOf(err)
+	if code == halberd.CodeUnauthorized {
+		_ = x.c.sessions.Destroy(x.r.Context())
+		at := "/sign-in"
+		if x.r.Method == http.MethodGet && strings.Count(x.r.URL.Path, "/") > 1 {
+			at += "?" + url.Values{"next": {x.r.URL.RequestURI()}}.Encode()
+		}
+		http.Redirect(x.w, x.r, at, http.StatusSeeOther)
+		return
+	}
+	status := request.Status(code)
+	if status >= http.StatusInternalServerError {
+		x.c.log.Error("a page could not be made", "path", x.r.Pattern, "request_id", x.id, "code", code, "why", err)
+	}
+	v := refusal{Status: status, Message: message(err), RequestID: x.id}
+	if e := x.render(status, "error.html", http.StatusText(status), "", v); e != nil {
+		http.Error(x.w, "something went wrong", http.StatusInternalServerError)
+	}
+}
+
+type refusal struct {
+	Status    int
+	Message   string
+	RequestID string
+}
+
+// message is what a person may read of an error.
+func message(err error) string {
+	var text string
+	if e, ok := asError(err); ok {
+		text = e.Message
+	}
+	if text == "" || halberd.CodeOf(err) == halberd.CodeInternal {
+		return "Something went wrong on our side."
+	}
+	return strings.ToUpper(text[:1]) + text[1:] + "."
+}

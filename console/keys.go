@@ -1,0 +1,234 @@
+package console
+
+import (
+	"net/http"
+	"net/url"
+	"strconv"
+	"time"
+
+	"github.com/halberdhq/halberd"
+)
+
+const keysAPage = 50
+
+// keysView is the list of keys.
+type keysView struct {
+	Area    area
+	Project halberd.Project
+	Admin   bool
+	InUse   int
+	Rows    []keyRow
+	Soon    []halberd.Key // active keys that end within a week
+	Find    keyFind
+	Next    string // the address of the next page
+	First   string // of the first, when this is another
+	From    int    // rows before this page
+	Bare    bool   // the project has no key at all
+}
+
+// keyFind is what the toolbar and the heads of the columns ask for.
+type keyFind struct {
+	Text, State, Permission, Expiry, Sort string
+	Any                                   bool
+}
+
+// keyRow is one key as the table shows it.
+type keyRow struct {
+	halberd.Key
+	State       halberd.State
+	Permissions []permission
+	Made        string // who made it
+	Used        string
+	Ends        string
+	Soon        string // how near its end is, when it is near
+	Rotating    bool
+}
+
+func keysPage(x *exchange) error {
+	find := readKeyFind(x.r.URL.Query())
+	q, err := find.query(x.now)
+	if err != nil {
+		return err
+	}
+	ctx := x.r.Context()
+	q.Project = x.project.ID
+	q.Page = halberd.Page{Limit: keysAPage, Cursor: x.r.URL.Query().Get("cursor")}
+	list, err := x.c.svc.List(ctx, x.by, q)
+	if err != nil {
+		return err
+	}
+	v := keysView{Area: x.area, Project: x.project, Admin: x.me.Role == halberd.ScopeAdmin, Find: find}
+	if v.InUse, err = x.c.svc.KeysInUse(ctx, x.by, x.project.ID); err != nil {
+		return err
+	}
+	soonest, err := x.c.svc.List(ctx, x.by, halberd.KeyQuery{
+		Project: x.project.ID, States: []halberd.State{halberd.StateActive}, ExpiresBefore: x.now.Add(week),
+		Sort: halberd.KeySort{By: halberd.SortExpires}, Page: halberd.Page{Limit: 3},
+	})
+	if err != nil {
+		return err
+	}
+	v.Soon = soonest.List
+	people, err := x.people()
+	if err != nil {
+		return err
+	}
+	for i := range list.List {
+		v.Rows = append(v.Rows, x.row(&list.List[i], people))
+	}
+	v.From, _ = strconv.Atoi(x.r.URL.Query().Get("from"))
+	v.From = max(v.From, 0)
+	if list.Next != "" {
+		v.Next = x.sameWith(url.Values{"cursor": {list.Next}, "from": {strconv.Itoa(v.From + len(v.Rows))}})
+	}
+	if q.Page.Cursor != "" {
+		v.First = x.sameWith(url.Values{"cursor": nil, "from": nil})
+	}
+	v.Bare = len(v.Rows) == 0 && !find.Any && q.Page.Cursor == ""
+	return x.render(http.StatusOK, "keys.html", "API Keys", "keys", v)
+}
+
+const week = 7 * 24 * time.Hour
+
+func (x *exchange) row(k *halberd.Key, people map[string]string) keyRow {
+	r := keyRow{
+		Key: *k, State: k.StateAt(x.now), Permissions: permissions(k.Scopes),
+		Made: person(k.CreatedBy, people), Used: ago(k.LastUsedAt, x.now), Ends: day(k.ExpiresAt),
+		Rotating: x.now.Before(k.PreviousExpiresAt),
+	}
+	if r.State == halberd.StateActive && !k.ExpiresAt.IsZero() && k.ExpiresAt.Before(x.now.Add(week)) {
+		r.Soon = soon(k.ExpiresAt, x.now)
+	}
+	return r
+}
+
+// people are the names of the members by their ids, where the member may read
+// them.
+func (x *exchange) people() (map[string]string, error) {
+	out := map[string]string{x.me.ID.String(): nameOf(&x.me)}
+	if x.me.Role != halberd.ScopeAdmin {
+		return out, nil
+	}
+	list, err := x.c.svc.ListMembers(x.r.Context(), x.by, halberd.OrganizationID{}, halberd.Page{Limit: 1000})
+	for i := range list.List {
+		out[list.List[i].ID.String()] = nameOf(&list.List[i])
+	}
+	return out, err
+}
+
+func nameOf(m *halberd.Member) string {
+	if m.Name != "" {
+		return m.Name
+	}
+	return m.Email
+}
+
+// person says who an actor is.
+func person(ref string, people map[string]string) string {
+	switch name := people[ref]; {
+	case name != "":
+		return name
+	case len(ref) > 4 && ref[:4] == "mem_":
+		return "A member"
+	case len(ref) > 4 && ref[:4] == "key_":
+		return "A key"
+	}
+	return "The server"
+}
+
+func readKeyFind(q url.Values) keyFind {
+	f := keyFind{Text: q.Get("q"), State: q.Get("state"), Permission: q.Get("permission"), Expiry: q.Get("expiry"), Sort: q.Get("sort")}
+	f.Any = f.Text != "" || f.State != "" || f.Permission != "" || f.Expiry != ""
+	return f
+}
+
+// query is what the Service is asked. Revoked keys stay in the list: people look
+// for them there.
+func (f keyFind) query(now time.Time) (halberd.KeyQuery, error) {
+	q := halberd.KeyQuery{
+		Text: f.Text, Scope: halberd.Scope(f.Permission),
+		States: []halberd.State{halberd.StateActive, halberd.StateInactive, halberd.StateExpired, halberd.StateRevoked},
+	}
+	if f.State != "" {
+		q.States = []halberd.State{halberd.State(f.State)}
+	}
+	switch f.Expiry {
+	case "":
+	case "soon":
+		q.ExpiresBefore, q.States = now.Add(week), []halberd.State{halberd.StateActive}
+	case "past":
+		q.States = []halberd.State{halberd.StateExpired}
+	default:
+		return q, halberd.Invalid("expiry", "must be soon or past")
+	}
+	sort := f.Sort
+	if sort == "" {
+		sort = "-created_at"
+	}
+	if sort[0] == '-' {
+		q.Sort.Descending, sort = true, sort[1:]
+	}
+	q.Sort.By = halberd.SortField(sort)
+	return q, nil
+}
+
+// sameWith is this page's address with some of its query changed; nil takes one
+// out.
+func (x *exchange) sameWith(change url.Values) string {
+	q := x.r.URL.Query()
+	for name, v := range change {
+		if v == nil {
+			q.Del(name)
+		} else {
+			q[name] = v
+		}
+	}
+	if len(q) == 0 {
+		return x.r.URL.Path
+	}
+	return x.r.URL.Path + "?" + q.Encode()
+}
+
+// chooseProject remembers which project is looked at.
+func chooseProject(x *exchange) error {
+	id, err := halberd.ParseProjectID(x.form("project"))
+	if err != nil {
+		return halberd.Invalid("project", "is not one")
+	}
+	if _, err := x.c.svc.GetProject(x.r.Context(), x.by, id); err != nil {
+		return err
+	}
+	x.c.sessions.Put(x.r.Context(), sessionProject, id.String())
+	return x.goTo(x.area.At("/api-keys"))
+}
+
+// SortBy is the address part that orders by a column, or turns the order around
+// when it is that column's already.
+func (f keyFind) SortBy(column string) string {
+	want := column
+	if f.Sort == column {
+		want = "-" + column
+	}
+	q := url.Values{"sort": {want}}
+	for name, v := range map[string]string{"q": f.Text, "state": f.State, "permission": f.Permission, "expiry": f.Expiry} {
+		if v != "" {
+			q.Set(name, v)
+		}
+	}
+	return "?" + q.Encode()
+}
+
+// Sorted is the column's aria-sort; empty when the list is in another order.
+func (f keyFind) Sorted(column string) string {
+	switch f.Sort {
+	case column:
+		return "ascending"
+	case "-" + column:
+		return "descending"
+	case "":
+		if column == "created_at" {
+			return "descending"
+		}
+	}
+	return ""
+}
