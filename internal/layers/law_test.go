@@ -70,7 +70,7 @@ var rooms = []room{
 }
 
 const everythingButCLI = `
-	. internal/request guard gateway console client
+	. internal/request internal/password guard gateway console client
 	dialect/enveloped dialect/enveloped/wire dialect/plain dialect/apidoc
 	storage/memory storage/sqlite storage/postgres limits/redis notify jobs`
 
