@@ -35,6 +35,11 @@ type Config struct {
 	// PrivateListen is where metrics and profiles are read: unix:PATH or a
 	// loopback address. Zero: unix:DIR/private.sock.
 	PrivateListen string `yaml:"private_listen"`
+	// MaxConnections bounds the open connections of the public listener, and
+	// MaxConnectionsPerAddress those of one address that is neither on the
+	// loopback nor a trusted proxy. Zero: 16384 and 1024.
+	MaxConnections           int `yaml:"max_connections"`
+	MaxConnectionsPerAddress int `yaml:"max_connections_per_address"`
 	// LogLevel is debug, info, warn or error. Zero: info.
 	LogLevel string `yaml:"log_level"`
 	// LogFormat is text or json. Zero: text.
@@ -71,6 +76,14 @@ func (c *Config) settings() []setting {
 			return nil
 		}
 	}
+	count := func(p *int) func(string) error {
+		return func(v string) (err error) {
+			if *p, err = strconv.Atoi(v); err != nil {
+				return fmt.Errorf("%q is no number", v)
+			}
+			return nil
+		}
+	}
 	return []setting{
 		{"listen", "address to listen on (default 127.0.0.1:8080)", text(&c.Listen)},
 		{"data", "data folder (default halberd-data)", text(&c.Data)},
@@ -78,6 +91,8 @@ func (c *Config) settings() []setting {
 		{"tls_cert", "certificate chain, a PEM file; read again on SIGHUP", text(&c.TLSCert)},
 		{"tls_key", "its private key, a PEM file", text(&c.TLSKey)},
 		{"private_listen", "where metrics and profiles are read: unix:PATH or a loopback address (default unix:DIR/private.sock)", text(&c.PrivateListen)},
+		{"max_connections", "open connections of the public listener (default 16384)", count(&c.MaxConnections)},
+		{"max_connections_per_address", "those of one address (default 1024)", count(&c.MaxConnectionsPerAddress)},
 		{"log_level", "debug, info, warn or error (default info); read again on SIGHUP", text(&c.LogLevel)},
 		{"log_format", "text or json (default text)", text(&c.LogFormat)},
 		{"shutdown_timeout", "how long a stop waits for requests under way (default 10s)", span(&c.ShutdownTimeout)},
@@ -190,6 +205,12 @@ func (c *Config) complete() error {
 	or(&c.PrivateListen, "unix:"+filepath.Join(c.Data, socketFile))
 	or(&c.LogLevel, "info")
 	or(&c.LogFormat, "text")
+	if c.MaxConnections == 0 {
+		c.MaxConnections = 16384
+	}
+	if c.MaxConnectionsPerAddress == 0 {
+		c.MaxConnectionsPerAddress = 1024
+	}
 	if c.ShutdownTimeout == 0 {
 		c.ShutdownTimeout = 10 * time.Second
 	}
@@ -218,6 +239,12 @@ func (c *Config) complete() error {
 	}
 	if c.LogFormat != "text" && c.LogFormat != "json" {
 		return fmt.Errorf("log_format must be text or json, not %q", c.LogFormat)
+	}
+	if n := c.MaxConnections; n < 1 || n > 1_000_000 {
+		return fmt.Errorf("max_connections must be 1 to 1000000, and is %d", n)
+	}
+	if n := c.MaxConnectionsPerAddress; n < 1 || n > 1_000_000 {
+		return fmt.Errorf("max_connections_per_address must be 1 to 1000000, and is %d", n)
 	}
 	if c.ShutdownTimeout < 0 {
 		return fmt.Errorf("shutdown_timeout must not be negative, and is %s", c.ShutdownTimeout)

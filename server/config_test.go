@@ -30,7 +30,7 @@ func TestTheZeroConfigIsComplete(t *testing.T) {
 	want := Config{
 		Listen: "127.0.0.1:8080", Data: "halberd-data", PublicURL: "http://127.0.0.1:8080",
 		PrivateListen: "unix:halberd-data/private.sock", LogLevel: "info", LogFormat: "text",
-		ShutdownTimeout: 10 * time.Second,
+		MaxConnections: 16384, MaxConnectionsPerAddress: 1024, ShutdownTimeout: 10 * time.Second,
 	}
 	if err != nil || got != want {
 		t.Errorf("got %+v, %v\nwant %+v", got, err, want)
@@ -105,6 +105,8 @@ func TestAConfigurationThatMakesNoSenseIsRefusedByName(t *testing.T) {
 		"level":           {file: "log_level: loud\n", want: []string{"log_level must"}},
 		"format":          {file: "log_format: xml\n", want: []string{"log_format must"}},
 		"negative":        {file: "shutdown_timeout: -1s\n", want: []string{"shutdown_timeout must"}},
+		"no connections":  {file: "max_connections: -1\n", want: []string{"max_connections must"}},
+		"no number":       {file: "max_connections_per_address: many\n", want: []string{"line 1"}},
 	} {
 		t.Run(name, func(t *testing.T) {
 			if c.file != "" {

@@ -13,6 +13,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
 	"strings"
 	"sync"
 	"syscall"
@@ -162,9 +163,17 @@ func serve(t *testing.T, dir string, args ...string) *process {
 // launch is serve for starts that may fail: then url is empty.
 func launch(t *testing.T, dir string, args ...string) *process {
 	t.Helper()
+	return launchUnder(t, nil, dir, args...)
+}
+
+// launchUnder is launch by a program, such as a shell that sets limits, which
+// becomes the server.
+func launchUnder(t *testing.T, by []string, dir string, args ...string) *process {
+	t.Helper()
 	p := &process{t: t, dir: dir, out: &lockedBuffer{}, log: &lockedBuffer{}, done: make(chan struct{})}
 	args = append([]string{"serve", "--data", dir, "--listen", "127.0.0.1:0"}, args...)
-	p.cmd = exec.Command(program(t), args...)
+	line := append(append(slices.Clone(by), program(t)), args...)
+	p.cmd = exec.Command(line[0], line[1:]...)
 	p.cmd.Env = environ(t)
 	p.cmd.Stderr = p.log
 	stdout, err := p.cmd.StdoutPipe()

@@ -60,3 +60,13 @@ func freeBytes(dir string) (uint64, error) {
 	}
 	return s.Bavail * uint64(s.Bsize), nil
 }
+
+// filesMax is how many files and connections the process may have open. Go has
+// raised it to what the system allows; 0: not known.
+func filesMax() int {
+	var r syscall.Rlimit
+	if syscall.Getrlimit(syscall.RLIMIT_NOFILE, &r) != nil {
+		return 0
+	}
+	return int(min(r.Cur, 1<<30))
+}

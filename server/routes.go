@@ -52,6 +52,9 @@ func (in *instance) pages(svc *halberd.Service) (http.Handler, error) {
 func (r *routes) ServeHTTP(w http.ResponseWriter, req *http.Request) {
 	begin := time.Now()
 	out := &statusWriter{ResponseWriter: w}
+	if unsure(req) {
+		out.Header().Set("Connection", "close")
+	}
 	route, h := r.find(req)
 	if size := headerSize(req); size > maxHeader {
 		h = refusal(http.StatusRequestHeaderFieldsTooLarge, halberd.CodeHeadersTooLarge, "the headers are larger than 16 KiB")
@@ -91,6 +94,15 @@ func (r *routes) find(req *http.Request) (route string, h http.Handler) {
 		return path, http.HandlerFunc(r.in.readyz)
 	}
 	return "other", refusal(http.StatusNotFound, halberd.CodeNotFound, "not found")
+}
+
+// unsure reports whether a proxy before us may have seen the request end
+// elsewhere than we do: a Content-Length beside chunks is deleted by net/http
+// before anyone can look, and Transfer-Encoding is nothing to HTTP/1.0. What
+// follows on the connection might be the body still, so nothing may (RFC 9112,
+// 6.1).
+func unsure(r *http.Request) bool {
+	return len(r.TransferEncoding) > 0 || !r.ProtoAtLeast(1, 1)
 }
 
 // headerSize is about what the request line and the headers took on the wire.

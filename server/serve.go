@@ -9,6 +9,7 @@ import (
 	"log/slog"
 	"net"
 	"net/http"
+	"net/netip"
 	"os"
 	"path/filepath"
 	"strings"
@@ -128,7 +129,10 @@ func (in *instance) listen(ctx context.Context, c Config) (address string, err e
 	if err != nil {
 		return "", unheard("listen", err)
 	}
-	in.start(public, in.publicServer())
+	bounds := in.connections(c)
+	s := in.publicServer()
+	s.ConnState = bounds.state
+	in.start(bounds.bound(public), s)
 	if c.exposed() {
 		in.log.Warn("NO TLS on an address that other machines reach: keys travel in the clear. "+
 			"Set tls_cert and tls_key, or listen on 127.0.0.1 behind a proxy that has them", "listen", c.Listen)
@@ -210,8 +214,12 @@ func (in *instance) publicServer() *http.Server {
 		WriteTimeout:      30 * time.Second,
 		IdleTimeout:       60 * time.Second,
 		MaxHeaderBytes:    2 * maxHeader,
-		HTTP2:             &http.HTTP2Config{MaxConcurrentStreams: 250},
-		Protocols:         new(http.Protocols),
+		HTTP2: &http.HTTP2Config{
+			MaxConcurrentStreams: 250,
+			SendPingTimeout:      5 * time.Second, // of silence; whoever does not answer within PingTimeout is gone
+			PingTimeout:          5 * time.Second,
+		},
+		Protocols: new(http.Protocols),
 	}
 	s.Protocols.SetHTTP1(true)
 	s.Protocols.SetHTTP2(true) // by ALPN, so with TLS only
@@ -219,6 +227,20 @@ func (in *instance) publicServer() *http.Server {
 		s.TLSConfig = in.certs.config()
 	}
 	return s
+}
+
+// connections are the bounds of the public listener: what the settings say, or
+// less where the system would run out of files first, the database's own
+// included.
+func (in *instance) connections(c Config) *connections {
+	const others = 128 // files that are no public connection: databases, sockets, the log
+	most := c.MaxConnections
+	if files := filesMax(); files > 0 && most > files-others {
+		most = max(files-others, 16)
+		in.log.Warn("max_connections is more than the system lets this process open, and is lowered: raise the limit of open files (LimitNOFILE, ulimit -n)",
+			"max_connections", most, "open_files", files)
+	}
+	return newConnections(most, c.MaxConnectionsPerAddress, netip.Addr.IsLoopback, in.metrics.registry)
 }
 
 func (in *instance) privateServer(h http.Handler) *http.Server {

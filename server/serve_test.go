@@ -424,6 +424,8 @@ public_url: http://127.0.0.1:8080
 tls_cert: ""
 tls_key: ""
 private_listen: unix:/srv/halberd/private.sock
+max_connections: 16384
+max_connections_per_address: 1024
 log_level: debug
 log_format: text
 shutdown_timeout: 10s
