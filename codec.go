@@ -98,6 +98,7 @@ func (r *KeyRecord) key() (Key, error) {
 	if err := json.Unmarshal([]byte(r.Detail), &d); err != nil {
 		return Key{}, fmt.Errorf("detail of a key: %w", err)
 	}
+	from, _ := netip.ParseAddr(r.LastUsedFrom) // what cannot be read is not told
 	return Key{
 		ID: r.ID, Organization: r.Organization, Project: r.Project, Operator: p.operator,
 		Name: r.Name, Hint: r.Hint, ExternalID: r.ExternalID, Metadata: d.Metadata,
@@ -106,6 +107,7 @@ func (r *KeyRecord) key() (Key, error) {
 		CreatedAt: instant(r.CreatedAt), CreatedBy: d.CreatedBy, OwnedBy: d.OwnedBy,
 		ExpiresAt: instant(r.ExpiresAt), NotBefore: instant(r.NotBefore),
 		PreviousExpiresAt: instant(r.PreviousExpiresAt), LastUsedAt: instant(r.LastUsedAt),
+		LastUsedFrom: from, LastUsedAgent: r.LastUsedAgent,
 		RevokedAt: instant(r.RevokedAt), RevokedBy: d.RevokedBy, RevokeReason: d.RevokeReason,
 		Version: r.Version,
 	}, nil

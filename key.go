@@ -40,8 +40,10 @@ type Key struct {
 	OwnedBy           MemberID // who answers for it: the member who made it, or took it over; zero: none
 	ExpiresAt         time.Time
 	NotBefore         time.Time
-	PreviousExpiresAt time.Time // while a rotation's overlap runs: when the old secret ends
-	LastUsedAt        time.Time // moves within a second or so of a use
+	PreviousExpiresAt time.Time  // while a rotation's overlap runs: when the old secret ends
+	LastUsedAt        time.Time  // moves within a second or so of a use
+	LastUsedFrom      netip.Addr // where that use came from; zero: not told
+	LastUsedAgent     string     // and by which program, at most 256 bytes; empty: not told
 	RevokedAt         time.Time
 	RevokedBy         string
 	RevokeReason      string

@@ -51,9 +51,9 @@ func (s *Service) revokeOne(tx Tx, by Actor, id KeyID, reason string, version in
 	if err := s.revokeIn(tx, by, &row, k, after.RevokedAt, reason); err != nil {
 		return k, err
 	}
-	used := k.LastUsedAt
+	used := k
 	k, err = s.openKey(&row)
-	k.LastUsedAt = used
+	k.LastUsedAt, k.LastUsedFrom, k.LastUsedAgent = used.LastUsedAt, used.LastUsedFrom, used.LastUsedAgent
 	return k, err
 }
 

@@ -2,6 +2,7 @@ package halberd
 
 import (
 	"context"
+	"crypto/rand"
 	"errors"
 	"log/slog"
 	"sync"
@@ -39,6 +40,7 @@ type Service struct {
 	closing  chan struct{}
 	closed   atomic.Bool
 	flushing sync.Mutex // held while the tally is drained and stored
+	flushed  usageFlush
 	done     sync.WaitGroup
 }
 
@@ -79,6 +81,7 @@ func New(ctx context.Context, store Store, o Options) (*Service, error) {
 	if s.clock == nil {
 		s.clock = time.Now
 	}
+	_, _ = rand.Read(s.flushed.writer[:]) // never fails
 	s.limiter = newLimiter(s.clock)
 	s.dir = newDirectory(&s.tally)
 	if err := s.openSeal(ctx, o.Pepper); err != nil {
@@ -122,8 +125,8 @@ func (s *Service) flushLoop(every time.Duration) {
 	}
 }
 
-// flush hands the counts to the store. What cannot be stored is dropped and
-// said: counting must never stand in the way of a check.
+// flush hands the counts to the store. What cannot be stored waits, within
+// bounds, and is said: counting must never stand in the way of a check.
 func (s *Service) flush(ctx context.Context) {
 	ctx, cancel := context.WithTimeout(ctx, 5*time.Second)
 	defer cancel()
@@ -131,7 +134,7 @@ func (s *Service) flush(ctx context.Context) {
 		s.log.Error("denied attempts could not be written to the audit log", "why", err)
 	}
 	if err := s.flushUsage(ctx); err != nil && !errors.Is(err, ErrClosed) {
-		s.log.Error("usage counts could not be stored and were dropped", "why", err)
+		s.log.Error("usage counts could not be stored yet", "why", err)
 	}
 }
 

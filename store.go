@@ -22,7 +22,7 @@ type Store interface {
 
 	// Load hands every key record to each, in batches, on up to parts
 	// goroutines at once; keys revoked before revokedSince are left out. A
-	// batch is only valid during the call. LastUsedAt is not filled in.
+	// batch is only valid during the call. The last use is not filled in.
 	Load(ctx context.Context, parts int, revokedSince int64, each func(batch []KeyRecord) error) error
 
 	// Follow names the function that is told of every committed change, in
@@ -91,6 +91,10 @@ type Reader interface {
 	// Audit lists at most f.Limit events, in the order they were recorded, or
 	// the reverse.
 	Audit(f AuditFilter) ([]AuditRecord, error)
+
+	// Usage lists what f selects, by start and verdict, and the time before
+	// which counts of that step were dropped; 0: none were.
+	Usage(f UsageFilter) (sums []UsageSum, droppedBefore int64, err error)
 }
 
 // Tx is a Reader that also writes. It sees its own writes.
@@ -154,9 +158,11 @@ type KeyRecord struct {
 	// under the MAC; here the MAC leaves it out.
 	OwnedBy MemberID
 
-	// LastUsedAt comes from the usage tables when a Reader answers; engines
-	// ignore it when writing, and the MAC leaves it out.
-	LastUsedAt int64
+	// These come from the usage tables when a Reader answers; engines ignore
+	// them when writing, and the MAC leaves them out.
+	LastUsedAt    int64
+	LastUsedFrom  string
+	LastUsedAgent string
 }
 
 // ProjectRecord is a project as engines keep it.
@@ -293,11 +299,28 @@ type AuditFilter struct {
 // Usage keeps what is counted. It lives apart from the keys: no usage path can
 // touch a key's row, and losing a second of it loses no promise.
 type Usage interface {
-	// AddUsage adds counts and moves last-used times forward, never back.
-	AddUsage(ctx context.Context, counts []UsageCount) error
+	// AddUsage adds a batch, all of it or nothing. Last-used times move forward,
+	// never back. A batch that was added before is not added again: it is done.
+	AddUsage(ctx context.Context, b UsageBatch) error
+	// TidyUsage carries counts of minutes on to their hours, and of hours to
+	// their days, and drops what need not be kept: a part of it, in one
+	// transaction. It reports whether there is more to do. Whenever it stops,
+	// every count is in each step's sums exactly once.
+	TidyUsage(ctx context.Context, t UsageTidying) (more bool, err error)
 }
 
-// UsageCount is how often one verdict fell on one key in one minute.
+// UsageBatch is what one AddUsage adds.
+type UsageBatch struct {
+	// Writer and Number tell a repeated batch from a new one: the numbers of
+	// one writer rise. The zero Writer is not remembered.
+	Writer [16]byte
+	Number int64
+	Counts []UsageCount
+	Uses   []KeyUse
+}
+
+// UsageCount is how often one verdict fell on one key in one minute. It counts
+// for the key, its project and its organization.
 type UsageCount struct {
 	Key          KeyID
 	Organization OrganizationID
@@ -305,7 +328,66 @@ type UsageCount struct {
 	Minute       int64 // Unix seconds, a multiple of 60
 	Verdict      string
 	Count        int64
-	LastUsedAt   int64 // 0: not a use (a refused check)
+}
+
+// KeyUse is the last use of a key.
+type KeyUse struct {
+	Key          KeyID
+	Organization OrganizationID
+	Project      ProjectID
+	At           int64
+	Sampled      bool   // From and Agent are known; otherwise the former ones stay
+	From, Agent  string // of a use at most a second before At; empty: not told
+}
+
+// UsageTidying says what TidyUsage shall do. Times are Unix seconds.
+type UsageTidying struct {
+	Until int64 // minutes that begin before this are complete
+	// Counts by minute, hour and day that begin before these are dropped, once
+	// they are carried on. Each is a multiple of its step.
+	KeepMinutes, KeepHours, KeepDays int64
+	Limit                            int // rows to touch in one call, about
+}
+
+// UsageStep is the length of one point of a series.
+type UsageStep string
+
+// The steps.
+const (
+	StepMinute UsageStep = "minute"
+	StepHour   UsageStep = "hour"
+	StepDay    UsageStep = "day"
+)
+
+// Seconds is the step's length; 0 for what is no step. A point begins at a
+// multiple of it.
+func (s UsageStep) Seconds() int64 {
+	switch s {
+	case StepMinute:
+		return 60
+	case StepHour:
+		return 60 * 60
+	case StepDay:
+		return 24 * 60 * 60
+	}
+	return 0
+}
+
+// UsageFilter selects counts: of some keys, or else of a project, or else of an
+// organization, or else of all.
+type UsageFilter struct {
+	Organization OrganizationID
+	Project      ProjectID
+	Keys         []KeyID
+	Step         UsageStep
+	From, To     int64 // From ≤ start < To, both multiples of the step
+}
+
+// UsageSum is how often a verdict fell in one step. There is none of nothing.
+type UsageSum struct {
+	Start   int64
+	Verdict string
+	Count   int64
 }
 
 // Sessions keeps what a browser's session is, under the digest of its token.

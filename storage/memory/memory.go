@@ -4,7 +4,7 @@
 //
 // Start at Store.Update: one lock makes transactions serial, and a list of
 // undo steps makes a failed one as if it had not been. tx.go holds the writes,
-// reader.go the reads, list.go the orders, usage.go and keeper.go the rest.
+// reader.go the reads, list.go the orders, usage.go, load.go and keeper.go the rest.
 package memory
 
 import (
@@ -42,8 +42,9 @@ type state struct {
 	audit         []halberd.AuditRecord // in the order they were recorded
 	audited       map[halberd.AuditID]int
 
-	usage    map[usageSlot]int64
-	lastUsed map[halberd.KeyID]int64
+	usage    [len(steps)]sums   // by minute, hour, day
+	batches  map[[16]byte]int64 // the number of each writer's last batch
+	lastUsed map[halberd.KeyID]halberd.KeyUse
 }
 
 // home is where a key lives: a project, or (zero) the organization itself.
@@ -70,8 +71,9 @@ func New() *Store {
 		sessions:      map[[32]byte]session{},
 		idempotent:    map[idempotencyKey]halberd.IdempotencyRecord{},
 		audited:       map[halberd.AuditID]int{},
-		usage:         map[usageSlot]int64{},
-		lastUsed:      map[halberd.KeyID]int64{},
+		usage:         [len(steps)]sums{{count: map[slot]int64{}}, {count: map[slot]int64{}}, {count: map[slot]int64{}}},
+		batches:       map[[16]byte]int64{},
+		lastUsed:      map[halberd.KeyID]halberd.KeyUse{},
 	}}
 }
 

@@ -32,7 +32,8 @@ func (r reader) Key(id halberd.KeyID) (halberd.KeyRecord, error) {
 // answer is a copy of k with what the usage says.
 func (r reader) answer(k *halberd.KeyRecord) halberd.KeyRecord {
 	out := *k
-	out.LastUsedAt = r.lastUsed[k.ID]
+	u := r.lastUsed[k.ID]
+	out.LastUsedAt, out.LastUsedFrom, out.LastUsedAgent = u.At, u.From, u.Agent
 	return out
 }
 

@@ -84,7 +84,7 @@ func (t *tx) digestsFree(k halberd.KeyRecord) bool {
 }
 
 func (t *tx) put(k halberd.KeyRecord) {
-	k.LastUsedAt = 0
+	k.LastUsedAt, k.LastUsedFrom, k.LastUsedAgent = 0, "", ""
 	set(t, t.keys, k.ID, &k)
 	set(t, t.digests, k.Digest, k.ID)
 	if !k.PreviousDigest.IsZero() {

@@ -1,84 +1,150 @@
 package memory
 
 import (
+	"cmp"
 	"context"
-	"sync"
+	"slices"
 
 	"github.com/halberdhq/halberd"
 )
 
-type usageSlot struct {
-	key     halberd.KeyID
-	minute  int64
+var steps = [...]halberd.UsageStep{halberd.StepMinute, halberd.StepHour, halberd.StepDay}
+
+// sums are the counts of one step. Those that begin before carried are in the
+// sums of the next step as well; those before dropped are gone.
+type sums struct {
+	count            map[slot]int64
+	carried, dropped int64
+}
+
+// slot is what is counted by itself. subject is the id of a key, a project or
+// an organization.
+type slot struct {
+	start   int64
+	subject any
 	verdict string
 }
 
 // AddUsage implements halberd.Usage.
-func (s *Store) AddUsage(ctx context.Context, counts []halberd.UsageCount) error {
+func (s *Store) AddUsage(ctx context.Context, b halberd.UsageBatch) error {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if err := s.usable(ctx); err != nil {
 		return err
 	}
-	for _, c := range counts {
-		s.usage[usageSlot{c.Key, c.Minute, c.Verdict}] += c.Count
-		if c.LastUsedAt > s.lastUsed[c.Key] {
-			s.lastUsed[c.Key] = c.LastUsedAt
+	if b.Writer != [16]byte{} {
+		if b.Number <= s.batches[b.Writer] {
+			return nil
+		}
+		s.batches[b.Writer] = b.Number
+	}
+	for _, c := range b.Counts {
+		s.count(0, slot{c.Minute, c.Key, c.Verdict}, c.Count)
+		s.count(0, slot{c.Minute, c.Organization, c.Verdict}, c.Count)
+		if !c.Project.IsZero() {
+			s.count(0, slot{c.Minute, c.Project, c.Verdict}, c.Count)
+		}
+	}
+	for _, u := range b.Uses {
+		old := s.lastUsed[u.Key]
+		if !u.Sampled {
+			u.From, u.Agent = old.From, old.Agent
+		}
+		if u.At >= old.At {
+			s.lastUsed[u.Key] = u
 		}
 	}
 	return nil
 }
 
-// Used returns how often a verdict fell on a key in one minute.
-func (s *Store) Used(ctx context.Context, key halberd.KeyID, minute int64, verdict string) (int64, error) {
-	s.mu.RLock()
-	defer s.mu.RUnlock()
-	if err := s.usable(ctx); err != nil {
-		return 0, err
+// count adds to the sums of a step, and of the next where the slot's time has
+// been carried on already.
+func (s *state) count(step int, at slot, n int64) {
+	s.usage[step].count[at] += n
+	if step+1 < len(steps) && at.start < s.usage[step].carried {
+		s.count(step+1, at.in(steps[step+1]), n)
 	}
-	return s.usage[usageSlot{key, minute, verdict}], nil
 }
 
-// Load implements halberd.Store.
-func (s *Store) Load(ctx context.Context, parts int, revokedSince int64, each func([]halberd.KeyRecord) error) error {
-	s.mu.RLock()
+// in is the slot of a longer step.
+func (at slot) in(step halberd.UsageStep) slot {
+	at.start -= at.start % step.Seconds()
+	return at
+}
+
+// TidyUsage implements halberd.Usage. It does everything at once.
+func (s *Store) TidyUsage(ctx context.Context, t halberd.UsageTidying) (more bool, err error) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
 	if err := s.usable(ctx); err != nil {
-		s.mu.RUnlock()
-		return err
+		return false, err
 	}
-	var all []*halberd.KeyRecord
-	for _, k := range s.keys {
-		if k.State != halberd.StateRevoked || k.RevokedAt >= revokedSince {
-			all = append(all, k)
+	s.carry(0, t.Until)
+	s.carry(1, s.usage[0].carried-s.usage[0].carried%halberd.StepHour.Seconds())
+	s.drop(0, min(t.KeepMinutes, s.usage[0].carried))
+	s.drop(1, min(t.KeepHours, s.usage[1].carried))
+	s.drop(2, t.KeepDays)
+	return false, nil
+}
+
+// carry brings what begins before until into the next step.
+func (s *state) carry(step int, until int64) {
+	from := &s.usage[step]
+	for at, n := range from.count {
+		if from.carried <= at.start && at.start < until {
+			s.count(step+1, at.in(steps[step+1]), n)
 		}
 	}
-	s.mu.RUnlock()
+	from.carried = max(from.carried, until)
+}
 
-	ctx, stop := context.WithCancelCause(ctx)
-	defer stop(nil)
-	parts = max(1, parts)
-	var done sync.WaitGroup
-	for p := range parts {
-		done.Go(func() {
-			part := all[len(all)*p/parts : len(all)*(p+1)/parts]
-			batch := make([]halberd.KeyRecord, 0, 512)
-			for len(part) > 0 {
-				batch = batch[:0]
-				for _, k := range part[:min(len(part), cap(batch))] {
-					batch = append(batch, *k)
-				}
-				part = part[len(batch):]
-				err := context.Cause(ctx)
-				if err == nil {
-					err = each(batch)
-				}
-				if err != nil {
-					stop(err)
-					return
-				}
-			}
-		})
+func (s *state) drop(step int, before int64) {
+	of := &s.usage[step]
+	of.dropped = max(of.dropped, before)
+	for at := range of.count {
+		if at.start < of.dropped {
+			delete(of.count, at)
+		}
 	}
-	done.Wait()
-	return context.Cause(ctx)
+}
+
+// Usage implements halberd.Reader.
+func (r reader) Usage(f halberd.UsageFilter) (list []halberd.UsageSum, droppedBefore int64, err error) {
+	step := slices.Index(steps[:], f.Step)
+	droppedBefore = r.usage[step].dropped
+	type of struct {
+		start   int64
+		verdict string
+	}
+	found := map[of]int64{}
+	for i := range step + 1 {
+		for at, n := range r.usage[i].count {
+			if i < step && at.start < r.usage[i].carried {
+				continue // counted in the next step
+			}
+			at = at.in(f.Step)
+			if max(f.From, droppedBefore) <= at.start && at.start < f.To && selects(f, at.subject) {
+				found[of{at.start, at.verdict}] += n
+			}
+		}
+	}
+	for k, n := range found {
+		list = append(list, halberd.UsageSum{Start: k.start, Verdict: k.verdict, Count: n})
+	}
+	slices.SortFunc(list, func(a, b halberd.UsageSum) int {
+		return cmp.Or(cmp.Compare(a.Start, b.Start), cmp.Compare(a.Verdict, b.Verdict))
+	})
+	return list, droppedBefore, nil
+}
+
+func selects(f halberd.UsageFilter, subject any) bool {
+	switch id := subject.(type) {
+	case halberd.KeyID:
+		return slices.Contains(f.Keys, id)
+	case halberd.ProjectID:
+		return len(f.Keys) == 0 && f.Project == id
+	case halberd.OrganizationID:
+		return len(f.Keys) == 0 && f.Project.IsZero() && (f.Organization == id || f.Organization.IsZero())
+	}
+	return false
 }

@@ -74,14 +74,17 @@ func filled(b *testing.B, n int) *sqlite.Store {
 	}
 	const stretch = 10_000
 	for from := 0; from < n; from += stretch {
-		var uses []halberd.UsageCount
+		var uses halberd.UsageBatch
 		if err := s.Update(b.Context(), func(tx halberd.Tx) error {
 			for i := from; i < min(n, from+stretch); i++ {
 				k := benchKey(i)
 				if i%4 < 2 {
-					uses = append(uses, halberd.UsageCount{
+					uses.Counts = append(uses.Counts, halberd.UsageCount{
 						Key: k.ID, Organization: k.Organization, Project: k.Project,
-						Minute: 1_790_000_040, Verdict: "VALID", Count: 1, LastUsedAt: 1_795_000_000 + int64(i*17%100_000),
+						Minute: 1_790_000_040, Verdict: "VALID", Count: 1,
+					})
+					uses.Uses = append(uses.Uses, halberd.KeyUse{
+						Key: k.ID, Organization: k.Organization, Project: k.Project, At: 1_795_000_000 + int64(i*17%100_000),
 					})
 				}
 				if err := tx.InsertKey(k); err != nil {

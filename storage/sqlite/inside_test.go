@@ -137,7 +137,7 @@ func TestDurabilityIsWhatIsPromised(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
-	for _, text := range []string{"DELETE FROM meta", "DELETE FROM usage.counts"} {
+	for _, text := range []string{"DELETE FROM meta", "DELETE FROM usage.minutes"} {
 		if err := s.View(t.Context(), func(r halberd.Reader) error { _, err := r.(reader).c.exec(text); return err }); err == nil {
 			t.Errorf("a reader may %s", text)
 		}

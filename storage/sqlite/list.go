@@ -11,12 +11,12 @@ import (
 )
 
 // listed is what a Reader answers of a key: its record, and its last use.
-var listed = "k." + strings.Join(keyColumns[:], ", k.") + ", k.owned_by, u.at"
+var listed = "k." + strings.Join(keyColumns[:], ", k.") + ", k.owned_by, u.at, u.address, u.agent"
 
 func (s *scanner) listedKey(k *halberd.KeyRecord) {
 	s.key(k)
 	s.into(k.OwnedBy[:])
-	k.LastUsedAt = s.int()
+	k.LastUsedAt, k.LastUsedFrom, k.LastUsedAgent = s.int(), s.text(), s.text()
 }
 
 // Keys walks indexes: the list falls into segments, of which each is one range

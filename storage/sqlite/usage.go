@@ -4,6 +4,7 @@ import (
 	"context"
 	"database/sql/driver"
 	"fmt"
+	"strings"
 	"sync"
 
 	"github.com/halberdhq/halberd"
@@ -12,69 +13,130 @@ import (
 // usageLog writes usage.db, beside the writer of halberd.db and never in its
 // way. It is not synced at every commit.
 type usageLog struct {
-	mu   sync.Mutex // guards conn
-	conn *conn
+	mu    sync.Mutex // guards what follows
+	conn  *conn
+	marks marks
 }
 
 func openUsage(ctx context.Context, f *folder) (*usageLog, error) {
-	c, err := connect(ctx, f.file(usageName), "PRAGMA journal_mode = WAL", "PRAGMA synchronous = NORMAL")
+	l := &usageLog{}
+	var err error
+	l.conn, err = connect(ctx, f.file(usageName), "PRAGMA journal_mode = WAL", "PRAGMA synchronous = NORMAL",
+		"PRAGMA wal_autocheckpoint = 4000", "PRAGMA cache_size = -32768")
+	if err == nil {
+		l.marks, err = readMarks(ctx, l.conn)
+	}
 	if err != nil {
+		if l.conn != nil {
+			_ = l.conn.close()
+		}
 		return nil, damage(fmt.Errorf("%s: %w", f.file(usageName), err))
 	}
-	return &usageLog{conn: c}, nil
+	return l, nil
 }
 
-// AddUsage implements halberd.Usage.
-func (s *Store) AddUsage(ctx context.Context, counts []halberd.UsageCount) error {
-	leave, err := s.enter(ctx)
-	if err != nil {
-		return err
-	}
-	defer leave()
-	return unavailable(s.usage.add(counts))
-}
-
-func (l *usageLog) add(counts []halberd.UsageCount) (err error) {
-	if len(counts) == 0 {
-		return nil
-	}
+// change runs fn in a transaction.
+func (l *usageLog) change(fn func() error) (err error) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	if _, err := l.conn.exec("BEGIN IMMEDIATE"); err != nil {
 		return err
 	}
-	end := "ROLLBACK"
+	before, end := l.marks, "ROLLBACK"
 	defer func() {
 		if _, e := l.conn.exec(end); e != nil && err == nil {
 			err = e
 			_, _ = l.conn.exec("ROLLBACK") // of a COMMIT that failed
 		}
+		if err != nil {
+			l.marks = before
+		}
 	}()
-	for _, c := range counts {
-		if _, err := l.conn.exec(`INSERT INTO counts (key, minute, verdict, organization, project, count) VALUES (?, ?, ?, ?, ?, ?)
-			ON CONFLICT (key, minute, verdict) DO UPDATE SET count = count + excluded.count`,
-			c.Key[:], c.Minute, c.Verdict, c.Organization[:], blob(c.Project), c.Count); err != nil {
-			return err
-		}
-		if c.LastUsedAt == 0 {
-			continue
-		}
-		if _, err := l.conn.exec(`INSERT INTO last_used (key, organization, project, at) VALUES (?, ?, ?, ?)
-			ON CONFLICT (key) DO UPDATE SET at = excluded.at WHERE excluded.at > at`,
-			c.Key[:], c.Organization[:], blob(c.Project), c.LastUsedAt); err != nil {
-			return err
-		}
+	if err := fn(); err != nil {
+		return err
 	}
 	end = "COMMIT"
 	return nil
 }
 
-// Used returns how often a verdict fell on a key in one minute.
-func (s *Store) Used(ctx context.Context, key halberd.KeyID, minute int64, verdict string) (n int64, err error) {
-	err = s.View(ctx, func(r halberd.Reader) error {
-		_, err := r.(reader).c.one(ctx, "SELECT count FROM usage.counts WHERE key = ? AND minute = ? AND verdict = ?",
-			[]driver.Value{key[:], minute, verdict}, scan(func(s *scanner) { n = s.int() }))
+// AddUsage implements halberd.Usage.
+func (s *Store) AddUsage(ctx context.Context, b halberd.UsageBatch) error {
+	leave, err := s.enter(ctx)
+	if err != nil {
+		return err
+	}
+	defer leave()
+	if len(b.Counts) == 0 && len(b.Uses) == 0 {
+		return nil
+	}
+	return unavailable(s.usage.change(func() error { return s.usage.add(ctx, b) }))
+}
+
+func (l *usageLog) add(ctx context.Context, b halberd.UsageBatch) error {
+	if b.Writer != [16]byte{} {
+		was := int64(0)
+		if _, err := l.conn.one(ctx, "SELECT number FROM writers WHERE id = ?", []driver.Value{b.Writer[:]},
+			scan(func(s *scanner) { was = s.int() })); err != nil {
+			return err
+		}
+		if b.Number <= was {
+			return nil
+		}
+		if was == 0 { // the writer before it, in another process, has ended
+			if _, err := l.conn.exec("DELETE FROM writers"); err != nil {
+				return err
+			}
+		}
+		if _, err := l.conn.exec("INSERT INTO writers VALUES (?1, ?2) ON CONFLICT (id) DO UPDATE SET number = ?2", b.Writer[:], b.Number); err != nil {
+			return err
+		}
+	}
+	if err := l.count(0, tallied(b.Counts)); err != nil {
+		return err
+	}
+	return l.use(b.Uses)
+}
+
+// use moves last-used times. An address that was not sampled stays.
+func (l *usageLog) use(uses []halberd.KeyUse) error {
+	return inGroups(uses, func(group []halberd.KeyUse) error {
+		args := make([]driver.Value, 0, 7*len(group))
+		for i := range group {
+			u := &group[i]
+			args = append(args, u.Key[:], u.Organization[:], blob(u.Project), u.At, word(u.From), word(u.Agent), flag(u.Sampled))
+		}
+		_, err := l.conn.exec(`WITH u (key, organization, project, at, address, agent, sampled) AS (VALUES `+places(len(group), 7)+`)
+			INSERT INTO last_used (key, organization, project, at, address, agent)
+			SELECT u.key, u.organization, u.project, u.at, iif(u.sampled, u.address, l.address), iif(u.sampled, u.agent, l.agent)
+			FROM u LEFT JOIN last_used l ON l.key = u.key WHERE u.at >= coalesce(l.at, 0)
+			ON CONFLICT (key) DO UPDATE SET at = excluded.at, address = excluded.address, agent = excluded.agent
+			WHERE excluded.at >= at`, args...)
 		return err
 	})
-	return n, err
+}
+
+// rowsAtOnce is how many rows one statement takes: what a statement costs by
+// itself is then small beside its rows.
+const rowsAtOnce = 64
+
+// inGroups calls fn with groups of rowsAtOnce, then with single ones, so that
+// there are two statements only.
+func inGroups[T any](list []T, fn func([]T) error) error {
+	for len(list) > 0 {
+		n := rowsAtOnce
+		if len(list) < n {
+			n = 1
+		}
+		if err := fn(list[:n]); err != nil {
+			return err
+		}
+		list = list[n:]
+	}
+	return nil
+}
+
+// places is the text of rows of parameters: (?, ?), (?, ?).
+func places(rows, columns int) string {
+	row := "(?" + strings.Repeat(", ?", columns-1) + ")"
+	return row + strings.Repeat(", "+row, rows-1)
 }

@@ -20,7 +20,7 @@ var closeCases = []contract{
 			"Update":     s.Update(ctx, func(halberd.Tx) error { s.Error("ran"); return nil }),
 			"View":       s.View(ctx, func(halberd.Reader) error { s.Error("ran"); return nil }),
 			"Load":       s.Load(ctx, 1, 0, func([]halberd.KeyRecord) error { s.Error("ran"); return nil }),
-			"AddUsage":   s.AddUsage(ctx, []halberd.UsageCount{used(1, 100)}),
+			"AddUsage":   s.AddUsage(ctx, used(1, 100)),
 			"Pepper":     pepperErr,
 			"Entomb":     s.Entomb(ctx, []halberd.Tombstone{tombstone(1)}),
 			"Tombstones": tombErr,

@@ -187,7 +187,7 @@ var sorts = []halberd.SortField{halberd.SortCreated, halberd.SortName, halberd.S
 // what can be sorted by.
 func fill(s *subject, from, n int) {
 	s.Helper()
-	var uses []halberd.UsageCount
+	var uses []halberd.UsageBatch
 	s.update(func(tx halberd.Tx) error {
 		for i := from; i < from+n; i++ {
 			k := key(i, func(k *halberd.KeyRecord) {

@@ -10,18 +10,11 @@
 package storagetest
 
 import (
-	"context"
 	"errors"
 	"testing"
 
 	"github.com/halberdhq/halberd"
 )
-
-// Counted is what an engine also offers when the sums of AddUsage can be asked
-// for; the case about them is skipped where it is missing.
-type Counted interface {
-	Used(ctx context.Context, key halberd.KeyID, minute int64, verdict string) (int64, error)
-}
 
 // Run holds the store that open makes against the contract. open is called
 // once a case and gives an empty store; Run closes it.
@@ -41,6 +34,7 @@ func Run(t *testing.T, open func(t *testing.T) halberd.Store) {
 		{"following", followCases},
 		{"load", loadCases},
 		{"usage", usageCases},
+		{"series", seriesCases},
 		{"keeper", keeperCases},
 		{"closing", closeCases},
 	} {

@@ -170,18 +170,27 @@ func (s *subject) wantList(f halberd.KeyFilter, want ...int) {
 	}
 }
 
-func (s *subject) use(counts ...halberd.UsageCount) {
+func (s *subject) use(batches ...halberd.UsageBatch) {
 	s.Helper()
-	if err := s.AddUsage(s.Context(), counts); err != nil {
-		s.Fatalf("AddUsage: %v", err)
+	for _, b := range batches {
+		if err := s.AddUsage(s.Context(), b); err != nil {
+			s.Fatalf("AddUsage: %v", err)
+		}
 	}
 }
 
 // used is one use of a key, long after the keys were made.
-func used(n int, at int64) halberd.UsageCount {
+func used(n int, at int64) halberd.UsageBatch {
+	return halberd.UsageBatch{
+		Counts: []halberd.UsageCount{counted(n, at-at%60, "VALID", 1)},
+		Uses:   []halberd.KeyUse{{Key: keyID(n), Organization: organizationID(1), Project: projectID(1), At: at}},
+	}
+}
+
+// counted is what was counted of a key in project 1.
+func counted(n int, minute int64, verdict string, count int64) halberd.UsageCount {
 	return halberd.UsageCount{
-		Key: keyID(n), Organization: organizationID(1), Project: projectID(1),
-		Minute: at - at%60, Verdict: "VALID", Count: 1, LastUsedAt: at,
+		Key: keyID(n), Organization: organizationID(1), Project: projectID(1), Minute: minute, Verdict: verdict, Count: count,
 	}
 }
 

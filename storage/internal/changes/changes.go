@@ -15,7 +15,7 @@ type Set struct {
 
 // Key notes the new record of a key.
 func (s *Set) Key(k halberd.KeyRecord) {
-	k.LastUsedAt = 0
+	k.LastUsedAt, k.LastUsedFrom, k.LastUsedAgent = 0, "", ""
 	if i, again := s.keyAt[k.ID]; again {
 		s.keys[i] = k
 		return
