@@ -1,7 +1,6 @@
 package halberd
 
 import (
-	"iter"
 	"slices"
 	"strings"
 )
@@ -102,8 +101,11 @@ func (r Resources) Equal(s Resources) bool { return slices.Equal(r.list, s.list)
 // IsZero reports whether nothing is allowed at all.
 func (r Resources) IsZero() bool { return len(r.list) == 0 }
 
-// Each lists the patterns in the order of Strings, without allocating.
-func (r Resources) Each() iter.Seq[string] { return slices.Values(r.list) }
+// Len is how many patterns there are.
+func (r Resources) Len() int { return len(r.list) }
+
+// At is one pattern of those that Strings lists.
+func (r Resources) At(i int) string { return r.list[i] }
 
 // Strings lists the patterns, sorted.
 func (r Resources) Strings() []string { return slices.Clone(r.list) }

@@ -1,7 +1,6 @@
 package halberd
 
 import (
-	"iter"
 	"math/bits"
 	"slices"
 	"strings"
@@ -158,8 +157,19 @@ func (s Scopes) IsZero() bool { return s.ladder == 0 && len(s.words) == 0 }
 // Equal reports whether both sets hold the same words.
 func (s Scopes) Equal(t Scopes) bool { return s.ladder == t.ladder && slices.Equal(s.words, t.words) }
 
-// Each lists the set in the order of Strings, without allocating.
-func (s Scopes) Each() iter.Seq[Scope] { return s.each }
+// Append writes the set to dst in the order of Strings, each word between before
+// and after.
+func (s Scopes) Append(dst []byte, before, after string) []byte {
+	for bit, w := range [...]Scope{ScopeRead, ScopeWrite, ScopeAdmin, ScopeVerify} {
+		if s.ladder&(1<<bit) != 0 {
+			dst = append(append(append(dst, before...), w...), after...)
+		}
+	}
+	for _, w := range s.words {
+		dst = append(append(append(dst, before...), w...), after...)
+	}
+	return dst
+}
 
 // Strings lists the set in a fixed order: read, write, admin, verify, then the
 // API's own words sorted.

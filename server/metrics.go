@@ -3,7 +3,6 @@ package server
 import (
 	"net/http"
 	"runtime"
-	"strconv"
 
 	"github.com/prometheus/client_golang/prometheus"
 	"github.com/prometheus/client_golang/prometheus/collectors"
@@ -117,10 +116,15 @@ func (w *statusWriter) Unwrap() http.ResponseWriter { return w.ResponseWriter }
 
 // class is a status as a label: 2xx.
 func (w *statusWriter) class() string {
-	if w.status == 0 {
+	switch w.status / 100 {
+	case 0, 2:
 		return "2xx" // an empty answer is 200
+	case 3:
+		return "3xx"
+	case 4:
+		return "4xx"
 	}
-	return strconv.Itoa(w.status/100) + "xx"
+	return "5xx"
 }
 
 // method keeps a label from having as many values as a client likes.

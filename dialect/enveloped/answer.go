@@ -45,12 +45,10 @@ func appendData(b []byte, v *halberd.Verdict) (_ []byte, err error) {
 		b = append(v.Project.Append(append(b, '"')), '"')
 	}
 	b = append(b, `,"scopes":[`...)
-	for s := range v.Scopes.Each() { // letters, digits and - . : _ only
-		b = append(append(append(b, '"'), s...), '"', ',')
-	}
+	b = v.Scopes.Append(b, `"`, `",`) // letters, digits and - . : _ only
 	b = append(closed(b), `,"resources":[`...)
-	for r := range v.Resources.Each() {
-		if b, err = request.AppendText(b, r); err != nil {
+	for i := range v.Resources.Len() {
+		if b, err = request.AppendText(b, v.Resources.At(i)); err != nil {
 			return b, err
 		}
 		b = append(b, ',')

@@ -102,7 +102,7 @@ func verdict(v *halberd.Verdict) wire.Verdict {
 	w.KeyID, w.ExternalID = textOrNull(v.KeyID.String()), textOrNull(v.ExternalID)
 	w.OrganizationID, w.ProjectID = textOrNull(v.Organization.String()), textOrNull(v.Project.String())
 	w.Scopes, w.Resources = v.Scopes.Strings(), v.Resources.Strings()
-	w.ExpiresAt, w.Revision = timeOrNull(v.ExpiresAt), &v.Revision
+	w.ExpiresAt, w.Revision = timeOrNull(v.ExpiresAt), new(v.Revision)
 	if v.RetryAfter > 0 {
 		seconds := int64(math.Ceil(v.RetryAfter.Seconds()))
 		w.RetryAfter = &seconds

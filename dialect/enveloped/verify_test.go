@@ -295,3 +295,31 @@ func FuzzTheCheckByHand(f *testing.F) {
 		})
 	})
 }
+
+// drain is a ResponseWriter that keeps nothing.
+type drain struct{ header http.Header }
+
+func (d *drain) Header() http.Header         { return d.header }
+func (d *drain) Write(b []byte) (int, error) { return len(b), nil }
+func (d *drain) WriteHeader(int)             {}
+
+// What a check leaves to the collector: its name, the two header values that hold
+// it and a length, the length, the text of the body, and the question.
+func TestACheckAllocatesFiveTimes(t *testing.T) {
+	tw := makeTwins(t)
+	body := `{"key":"` + tw.keys[5] + `","scopes":["read"],"resource":"engagement/42","client_ip":"203.0.113.7"}`
+	text := strings.NewReader(body)
+	r := httptest.NewRequestWithContext(t.Context(), http.MethodPost, "/v1/api-keys/verify", text)
+	r.Header.Set("Authorization", "Bearer "+tw.askers[1])
+	r.Header.Set("Content-Type", "application/json")
+	out := &drain{http.Header{}}
+	ask := func() {
+		clear(out.header)
+		text.Reset(body)
+		tw.byHand.ServeHTTP(out, r)
+	}
+	ask()
+	if n := testing.AllocsPerRun(1000, ask); n > 5 && !racing {
+		t.Errorf("%v allocations", n)
+	}
+}
