@@ -99,6 +99,16 @@ func (c *Console) pages() []page {
 		{"POST", "/sign-out", false, signOut},
 		{"GET", "/{area}/api-keys", false, keysPage},
 		{"POST", "/{area}/project", false, chooseProject},
+		{"GET", "/{area}/api-keys/new", false, newKeyPage},
+		{"POST", "/{area}/api-keys/new", false, createKey},
+		{"GET", "/{area}/api-keys/{key}/edit", false, editKeyPage},
+		{"POST", "/{area}/api-keys/{key}/edit", false, editKey},
+		{"POST", "/{area}/api-keys/{key}/state", false, setActive},
+		{"GET", "/{area}/api-keys/{key}/rotate", false, rotatePage},
+		{"POST", "/{area}/api-keys/{key}/rotate", false, rotateKey},
+		{"POST", "/{area}/api-keys/{key}/end-overlap", false, endOverlap},
+		{"GET", "/{area}/api-keys/{key}/revoke", false, revokePage},
+		{"POST", "/{area}/api-keys/{key}/revoke", false, revokeKey},
 	}
 }
 

@@ -121,11 +121,19 @@ type refusal struct {
 	RequestID string
 }
 
+var fieldWords = map[string]string{
+	"label": "the name", "ip_allow": "the list", "rate_limits": "the limit", "expires_at": "the end",
+	"expires_in_days": "the end", "admin_key": "the admin key", "external_id": "the external id",
+}
+
 // message is what a person may read of an error.
 func message(err error) string {
 	var text string
 	if e, ok := asError(err); ok {
 		text = e.Message
+		if word := fieldWords[e.Field]; word != "" { // the page's word for it, not the API's
+			text = word + strings.TrimPrefix(text, e.Field)
+		}
 	}
 	if text == "" || halberd.CodeOf(err) == halberd.CodeInternal {
 		return "Something went wrong on our side."

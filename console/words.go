@@ -29,6 +29,7 @@ func words() template.FuncMap {
 		"day":   day,
 		"exact": exact,
 		"list":  func(v ...any) []any { return v },
+		"next":  func(i int) int { return i + 1 },
 		"more":  func(l []string) int { return len(l) - 1 },
 	}
 }
