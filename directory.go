@@ -19,10 +19,12 @@ type directory struct {
 	counts   *tally.Tally[identity] // by ordinal; an identity is written once, before the ordinal is used
 	people   people
 	revision atomic.Int64
+	sole     atomic.Pointer[Reach] // of the only project; nil: several, or none
 
 	mu                       sync.Mutex // guards what follows: the writer's side
 	ownerOf                  map[ownerKey]uint32
 	projects                 map[ProjectID]*Project
+	present                  int // projects that are not deleted
 	orgs                     map[OrganizationID]*Organization
 	policyOf                 map[policyKey]share
 	externalOf               map[string]share
@@ -140,6 +142,7 @@ func (d *directory) putOrganization(o Organization) {
 }
 
 func (d *directory) putProject(p Project) {
+	d.countProject(&p)
 	d.projects[p.ID] = &p
 	k := ownerKey{p.Organization, p.ID}
 	if n, ok := d.ownerOf[k]; ok {

@@ -134,7 +134,7 @@ func (s *Service) loadOwners(r Reader) error {
 			p, err := s.openProject(&list[i], &buf)
 			if err != nil {
 				d.damaged[list[i].ID] = err
-				continue
+				p = Project{ID: list[i].ID, Organization: list[i].Organization} // it is there, and closed
 			}
 			d.putProject(p)
 		}

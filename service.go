@@ -32,6 +32,7 @@ type Service struct {
 	decoyErr  error
 
 	denials  denials
+	guesses  guesses
 	verdicts [len(verdictNames)]atomic.Int64
 
 	owed     debts
@@ -59,6 +60,10 @@ type Options struct {
 	Logger *slog.Logger
 	// FlushEvery is how long counts stay in memory only; zero is a second.
 	FlushEvery time.Duration
+	// GuessesPerMinute and GuessBurst bound how many bad credentials an address
+	// may present before it is answered RATE_LIMITED instead of UNAUTHORIZED.
+	// Zero: no bound.
+	GuessesPerMinute, GuessBurst int
 }
 
 const (
@@ -83,6 +88,7 @@ func New(ctx context.Context, store Store, o Options) (*Service, error) {
 	}
 	_, _ = rand.Read(s.flushed.writer[:]) // never fails
 	s.limiter = newLimiter(s.clock)
+	s.guesses = newGuesses(s.clock(), o.GuessesPerMinute, o.GuessBurst)
 	s.dir = newDirectory(&s.tally)
 	if err := s.openSeal(ctx, o.Pepper); err != nil {
 		return nil, err

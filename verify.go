@@ -41,6 +41,7 @@ type Check struct {
 	Secret   Secret
 	Scopes   []Scope    // all must be held; none asks for none
 	Resource string     // `type/id`; empty: none named
+	More     []string   // further resources; all of them must be allowed as well
 	ClientIP netip.Addr // of the key's holder, for keys with an address list
 	Cost     int64      // of its limits, 1 to MaxCost; 0 is 1
 	// UserAgent is what the key's holder calls its program, if told. It is kept
@@ -52,13 +53,6 @@ type Check struct {
 	FiltersResources bool
 	// Within bounds whose keys are known at all. Zero: every key.
 	Within Reach
-}
-
-// Reach bounds a check to one organization, or to one project and the
-// organization-wide keys above it.
-type Reach struct {
-	Organization OrganizationID
-	Project      ProjectID
 }
 
 // MaxCost bounds Check.Cost.
@@ -204,6 +198,13 @@ func (s *Service) decideWhat(c *Check, v *Verdict, e *entry, own *owner, p *read
 	case c.Resource != "" && !p.resources.Allows(c.Resource):
 		s.refuseKnown(v, e, ResourceNotAllowed, "the key may not act on this resource")
 		return
+	default:
+		for _, more := range c.More {
+			if !p.resources.Allows(more) {
+				s.refuseKnown(v, e, ResourceNotAllowed, "the key may not act on this resource")
+				return
+			}
+		}
 	}
 	limits := own.limits
 	if p.rateLimits != nil {
@@ -215,16 +216,6 @@ func (s *Service) decideWhat(c *Check, v *Verdict, e *entry, own *owner, p *read
 	}
 	v.Code = Valid
 	s.use(e.ordinal, clock.Unix(), c.ClientIP, c.UserAgent)
-}
-
-func (r Reach) holds(own *owner) bool {
-	if r.Organization.IsZero() && r.Project.IsZero() {
-		return true
-	}
-	if !r.Organization.IsZero() && own.organization != r.Organization {
-		return false
-	}
-	return r.Project.IsZero() || own.project.IsZero() || own.project == r.Project
 }
 
 // refuseUnknown answers about a text that belongs to no key the asker knows.
@@ -249,8 +240,9 @@ func verdictIndex(code VerdictCode) int {
 }
 
 // Authenticate finds out who presents a secret, for calls about keys. Every
-// way of not being good is the same UNAUTHORIZED (S2-14); the reason goes to
-// the key's owner by its counts.
+// way of not being good is the same UNAUTHORIZED (S2-14), or RATE_LIMITED where
+// an address presents too many (see Guessed); the reason goes to the key's owner
+// by its counts.
 func (s *Service) Authenticate(_ context.Context, secret Secret, r Request) (Actor, error) {
 	if s.closed.Load() {
 		return Actor{}, outward(ErrClosed)
@@ -261,6 +253,9 @@ func (s *Service) Authenticate(_ context.Context, secret Secret, r Request) (Act
 	var e entry
 	own, p, ok := s.present(&Check{Secret: secret, ClientIP: r.ClientIP}, &v, clock, &e, &digest)
 	if !ok {
+		if retry, beyond := s.Guessed(r.ClientIP); beyond {
+			return Actor{}, errGuessing(retry)
+		}
 		return Actor{}, errUnauthorized()
 	}
 	s.use(e.ordinal, clock.Unix(), r.ClientIP, r.UserAgent)

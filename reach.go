@@ -1,0 +1,66 @@
+package halberd
+
+// Reach bounds a check to one organization, or to one project and the
+// organization-wide keys above it.
+type Reach struct {
+	Organization OrganizationID
+	Project      ProjectID
+}
+
+func (r Reach) holds(own *owner) bool {
+	if r.Organization.IsZero() && r.Project.IsZero() {
+		return true
+	}
+	if !r.Organization.IsZero() && own.organization != r.Organization {
+		return false
+	}
+	return r.Project.IsZero() || own.project.IsZero() || own.project == r.Project
+}
+
+// ReachOf is the reach of a project: its own keys and those of its whole
+// organization. It stays the same as long as the project exists. False: there is
+// no such project.
+func (s *Service) ReachOf(id ProjectID) (Reach, bool) {
+	s.dir.mu.Lock()
+	defer s.dir.mu.Unlock()
+	p := s.dir.projects[id]
+	if p == nil || !p.DeletedAt.IsZero() {
+		return Reach{}, false
+	}
+	return Reach{p.Organization, p.ID}, true
+}
+
+// SoleProject is the reach of the instance's only project. False: there are
+// several, or none.
+func (s *Service) SoleProject() (Reach, bool) {
+	sole := s.dir.sole.Load()
+	if sole == nil {
+		return Reach{}, false
+	}
+	return *sole, true
+}
+
+// countProject keeps the number of projects, and which one it is while there is
+// one only. Called with mu held, before p takes its place.
+func (d *directory) countProject(p *Project) {
+	was := d.projects[p.ID]
+	if was != nil && was.DeletedAt.IsZero() {
+		d.present--
+	}
+	if p.DeletedAt.IsZero() {
+		d.present++
+	}
+	if d.present != 1 {
+		d.sole.Store(nil)
+		return
+	}
+	if p.DeletedAt.IsZero() {
+		d.sole.Store(&Reach{p.Organization, p.ID})
+		return
+	}
+	for _, other := range d.projects {
+		if other.ID != p.ID && other.DeletedAt.IsZero() {
+			d.sole.Store(&Reach{other.Organization, other.ID})
+		}
+	}
+}
