@@ -19,7 +19,8 @@ type directory struct {
 	counts   *tally.Tally[identity] // by ordinal; an identity is written once, before the ordinal is used
 	people   people
 	revision atomic.Int64
-	sole     atomic.Pointer[Reach] // of the only project; nil: several, or none
+	sole     atomic.Pointer[Reach]               // of the only project; nil: several, or none
+	reaches  atomic.Pointer[map[ProjectID]Reach] // some that were asked for; forgotten when a project changes
 
 	mu                       sync.Mutex // guards what follows: the writer's side
 	ownerOf                  map[ownerKey]uint32

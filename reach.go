@@ -1,5 +1,7 @@
 package halberd
 
+import "maps"
+
 // Reach bounds a check to one organization, or to one project and the
 // organization-wide keys above it.
 type Reach struct {
@@ -18,17 +20,32 @@ func (r Reach) holds(own *owner) bool {
 }
 
 // ReachOf is the reach of a project: its own keys and those of its whole
-// organization. It stays the same as long as the project exists. False: there is
-// no such project.
+// organization. False: there is no such project.
 func (s *Service) ReachOf(id ProjectID) (Reach, bool) {
-	s.dir.mu.Lock()
-	defer s.dir.mu.Unlock()
-	p := s.dir.projects[id]
+	d := s.dir
+	if known := d.reaches.Load(); known != nil {
+		if r, ok := (*known)[id]; ok {
+			return r, true
+		}
+	}
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	p := d.projects[id]
 	if p == nil || !p.DeletedAt.IsZero() {
 		return Reach{}, false
 	}
-	return Reach{p.Organization, p.ID}, true
+	r := Reach{p.Organization, p.ID}
+	next := map[ProjectID]Reach{id: r}
+	if known := d.reaches.Load(); known != nil && len(*known) < maxReaches {
+		maps.Copy(next, *known)
+	}
+	d.reaches.Store(&next)
+	return r, true
 }
+
+// maxReaches bounds what is remembered for ReachOf: an instance has as many
+// doors as its operator has written down.
+const maxReaches = 256
 
 // SoleProject is the reach of the instance's only project. False: there are
 // several, or none.
@@ -43,6 +60,7 @@ func (s *Service) SoleProject() (Reach, bool) {
 // countProject keeps the number of projects, and which one it is while there is
 // one only. Called with mu held, before p takes its place.
 func (d *directory) countProject(p *Project) {
+	d.reaches.Store(nil)
 	was := d.projects[p.ID]
 	if was != nil && was.DeletedAt.IsZero() {
 		d.present--

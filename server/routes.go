@@ -50,6 +50,9 @@ func (in *instance) pages(svc *halberd.Service) (http.Handler, error) {
 
 // ServeHTTP implements http.Handler.
 func (r *routes) ServeHTTP(w http.ResponseWriter, req *http.Request) {
+	if r.in.doors.Serve(w, req) {
+		return // off the path below: it is asked for every request of somebody's API
+	}
 	begin := time.Now()
 	out := &statusWriter{ResponseWriter: w}
 	if unsure(req) {

@@ -19,6 +19,7 @@ import (
 	"time"
 
 	"github.com/halberdhq/halberd"
+	"github.com/halberdhq/halberd/gateway"
 	"github.com/halberdhq/halberd/storage/sqlite"
 )
 
@@ -31,6 +32,7 @@ type instance struct {
 	level   *slog.LevelVar
 	certs   *certificates // nil without TLS
 	metrics *metrics
+	doors   *gateway.Doors
 	store   *sqlite.Store
 
 	config   atomic.Pointer[Config]          // replaced by a reload
@@ -58,6 +60,7 @@ func serve(ctx context.Context, src sources, version string, stdout, stderr io.W
 	in.setLevel(c)
 	in.log = newLogger(stderr, c.LogFormat, in.level)
 	in.metrics = newMetrics(version, in.service.Load)
+	in.doors = gateway.New(in.service.Load, in.log)
 	in.public.Store(in.routes(nil))
 	if c.TLSCert != "" {
 		in.certs = &certificates{}

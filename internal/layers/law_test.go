@@ -45,7 +45,8 @@ var rooms = []room{
 	{path: "dialect/enveloped", may: ". internal/request dialect/enveloped/wire"},
 	{path: "dialect/plain", may: ". internal/request"},
 	{path: "dialect/apidoc", may: ". internal/request dialect/enveloped dialect/plain github.com/danielgtaylor/huma/v2 github.com/swaggest/swgui"}, // describes the dialects
-	{path: "gateway", may: ". internal/request internal/ratefield github.com/envoyproxy/go-control-plane/envoy google.golang.org/grpc", planned: true},
+	{path: "gateway", may: ". internal/request internal/ratefield go.yaml.in/yaml/v3"},
+	{path: "gateway/extauthz", may: ". gateway internal/request internal/ratefield github.com/envoyproxy/go-control-plane/envoy google.golang.org/grpc google.golang.org/genproto/googleapis/rpc google.golang.org/protobuf", planned: true},
 	{path: "console", may: ". internal/request github.com/alexedwards/scs/v2"},
 	{path: "client", may: ". dialect/enveloped/wire"},
 	{path: "cli", may: "dialect/enveloped/wire client github.com/spf13/cobra github.com/zalando/go-keyring go.yaml.in/yaml/v3 golang.org/x/term"},

@@ -14,7 +14,11 @@ import (
 // with UNAUTHORIZED where there is none; a header that is there and holds no
 // key is not made good by the other.
 func Credential(h http.Header) (halberd.Secret, error) {
-	bearer, keys := h["Authorization"], h["X-Api-Key"]
+	return CredentialOf(h["Authorization"], h["X-Api-Key"])
+}
+
+// CredentialOf is Credential for the values of the two headers.
+func CredentialOf(bearer, keys []string) (halberd.Secret, error) {
 	if len(bearer) > 1 || len(keys) > 1 {
 		return halberd.Secret{}, halberd.Invalid("credential", "must be sent once: a header is there twice")
 	}

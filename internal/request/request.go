@@ -16,6 +16,7 @@ package request
 import (
 	"net/http"
 	"net/netip"
+	"strings"
 
 	"github.com/halberdhq/halberd"
 )
@@ -45,6 +46,9 @@ func plainID(s string) bool {
 
 // holdsKey reports whether a key stands anywhere in a text as short as an id.
 func holdsKey(s string) bool {
+	if strings.IndexByte(s, '_') < 0 {
+		return false // as with a UUID: every key has one
+	}
 	for begin := range s {
 		for end := begin + 1; end <= len(s); end++ {
 			if halberd.NewSecret(s[begin:end]).WellFormed() {
@@ -55,8 +59,9 @@ func holdsKey(s string) bool {
 	return false
 }
 
-// ClientAddr is the address at the other end of the socket, the zero Addr where
-// there is none (a Unix socket). No forwarding header is believed.
+// ClientAddr is where a request comes from: the address at the other end of the
+// socket, or what Proxies.Settle found; the zero Addr where there is none (a
+// Unix socket). No forwarding header is looked at here.
 func ClientAddr(r *http.Request) netip.Addr {
 	ap, err := netip.ParseAddrPort(r.RemoteAddr)
 	if err != nil {
