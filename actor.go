@@ -133,6 +133,7 @@ const (
 	ActionEndOverlap         Action = "key.end_overlap"
 	ActionRevokeKey          Action = "key.revoke"
 	ActionBulkKeys           Action = "key.bulk" // each key is recorded as key.revoke or key.update
+	ActionReadUsage          Action = "usage.read"
 	ActionReadProjects       Action = "project.read"
 	ActionCreateProject      Action = "project.create"
 	ActionUpdateProject      Action = "project.update"
@@ -161,7 +162,7 @@ func (a Actor) permits(act Action) bool {
 		return !a.IsZero()
 	case ActionVerify:
 		return a.scopes.Holds(ScopeVerify)
-	case ActionReadKeys, ActionReadProjects:
+	case ActionReadKeys, ActionReadUsage, ActionReadProjects:
 		return a.scopes.Holds(ScopeRead)
 	case ActionCreateKey, ActionUpdateKey, ActionRotateKey, ActionEndOverlap, ActionRevokeKey, ActionBulkKeys,
 		ActionUpdateProject, ActionReadAudit:

@@ -57,7 +57,7 @@ func needs(act Action) string {
 	switch act {
 	case ActionVerify:
 		return "the scope verify or admin"
-	case ActionReadKeys, ActionReadProjects:
+	case ActionReadKeys, ActionReadUsage, ActionReadProjects:
 		return "the scope read"
 	case ActionUpdateSelf:
 		return "a member"
