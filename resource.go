@@ -109,14 +109,3 @@ func (r Resources) At(i int) string { return r.list[i] }
 
 // Strings lists the patterns, sorted.
 func (r Resources) Strings() []string { return slices.Clone(r.list) }
-
-// Append writes the patterns to dst, sorted, parted by spaces.
-func (r Resources) Append(dst []byte) []byte {
-	for i, p := range r.list {
-		if i > 0 {
-			dst = append(dst, ' ')
-		}
-		dst = append(dst, p...)
-	}
-	return dst
-}

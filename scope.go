@@ -184,18 +184,6 @@ func (s Scopes) Strings() []string {
 // String joins Strings with spaces, the form kept in a store.
 func (s Scopes) String() string { return strings.Join(s.Strings(), " ") }
 
-// Append writes String to dst.
-func (s Scopes) Append(dst []byte) []byte {
-	first := len(dst)
-	for w := range s.each {
-		if len(dst) > first {
-			dst = append(dst, ' ')
-		}
-		dst = append(dst, w...)
-	}
-	return dst
-}
-
 func (s Scopes) each(yield func(Scope) bool) {
 	for bit, w := range [...]Scope{ScopeRead, ScopeWrite, ScopeAdmin, ScopeVerify} {
 		if s.ladder&(1<<bit) != 0 && !yield(w) {

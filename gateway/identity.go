@@ -24,9 +24,13 @@ func (a *Answer) Identity(requestID string) []string {
 	ends[2] = len(b)
 	b = v.Project.Append(b)
 	ends[3] = len(b)
-	b = v.Scopes.Append(b)
+	b = v.Scopes.Append(b, "", " ")
+	b = trim(b, ends[3])
 	ends[4] = len(b)
-	b = v.Resources.Append(b)
+	for i := range v.Resources.Len() {
+		b = append(append(b, v.Resources.At(i)...), ' ')
+	}
+	b = trim(b, ends[4])
 	ends[5] = len(b)
 	all, begin := string(b), 0
 	for i, end := range ends {
@@ -67,4 +71,12 @@ func (d *Doors) Counts() []Count {
 		}
 	}
 	return out
+}
+
+// trim takes the space off the end of a list that begins at first.
+func trim(b []byte, first int) []byte {
+	if len(b) > first {
+		return b[:len(b)-1]
+	}
+	return b
 }
