@@ -87,14 +87,22 @@ func (s *Service) Verify(_ context.Context, c Check) (Verdict, error) {
 	if s.closed.Load() {
 		return v, outward(ErrClosed)
 	}
+	if err := c.price(); err != nil {
+		return v, err
+	}
+	s.decide(&c, &v)
+	return v, nil
+}
+
+// price fills the default of the cost in, and refuses one out of bounds.
+func (c *Check) price() error {
 	if c.Cost == 0 {
 		c.Cost = 1
 	}
 	if c.Cost < 0 || c.Cost > MaxCost {
-		return v, Invalid("cost", "must be from 1 to %d", MaxCost)
+		return Invalid("cost", "must be from 1 to %d", MaxCost)
 	}
-	s.decide(&c, &v)
-	return v, nil
+	return nil
 }
 
 // VerifyFor answers a check for a trusted service: only keys that the service
@@ -103,19 +111,55 @@ func (s *Service) VerifyFor(ctx context.Context, by Actor, c Check) (Verdict, er
 	if err := s.Permit(by, ActionVerify); err != nil {
 		return Verdict{}, err
 	}
+	if err := c.askedBy(&by); err != nil {
+		return Verdict{}, err
+	}
+	return s.Verify(ctx, c)
+}
+
+// VerifyBatch answers checks for a trusted service, in order, as VerifyFor does one
+// after the other. None is answered, and so nothing is spent, while one of them
+// makes no sense; at says which one an error is about, and is -1 for all.
+func (s *Service) VerifyBatch(ctx context.Context, by Actor, checks []Check, answer func(*Verdict) error) (at int, err error) {
+	if err := s.Permit(by, ActionVerify); err != nil {
+		return -1, err
+	}
+	for i := range checks {
+		if err := checks[i].askedBy(&by); err != nil {
+			return i, err
+		}
+		if err := checks[i].price(); err != nil {
+			return i, err
+		}
+	}
+	for i := range checks {
+		v, err := s.Verify(ctx, checks[i])
+		if err != nil {
+			return -1, err
+		}
+		if err := answer(&v); err != nil {
+			return -1, err
+		}
+	}
+	return -1, nil
+}
+
+// askedBy bounds a check to what the asker reaches, and refuses one that makes no
+// sense.
+func (c *Check) askedBy(by *Actor) error {
 	for _, w := range c.Scopes {
 		if !w.valid() {
 			_, err := ParseScopes([]string{string(w)})
-			return Verdict{}, err
+			return err
 		}
 	}
 	if c.Resource != "" && !ValidResource(c.Resource) {
-		return Verdict{}, Invalid("resource", "must be one resource, such as engagement/42")
+		return Invalid("resource", "must be one resource, such as engagement/42")
 	}
 	if !by.operator {
 		c.Within = Reach{by.organization, by.project}
 	}
-	return s.Verify(ctx, c)
+	return nil
 }
 
 // decide walks the published order over one check. It allocates nothing unless

@@ -31,9 +31,9 @@ type call struct {
 	// spends says that a repeat costs something (a check takes from limits), so
 	// it is not repeated unless the first surely never began.
 	spends bool
-	// asked is the key that a check is about: like the caller's own, it is kept
+	// asked are the keys that checks are about: like the caller's own, they are kept
 	// out of errors.
-	asked string
+	asked []string
 }
 
 // CallOption changes one call.
@@ -98,7 +98,7 @@ func send[T any](ctx context.Context, c *conn, what call, opts ...CallOption) (a
 		return nil
 	})
 	if e, ok := errors.AsType[*Error](err); ok {
-		err = e.without(c.key(), what.asked)
+		err = e.without(append(what.asked, c.key())...)
 	}
 	return out, err
 }

@@ -148,6 +148,11 @@ func TestEveryCallOfTheServerHasAMethod(t *testing.T) {
 	if !v.Valid {
 		t.Error(v.Code)
 	}
+	vs, err := c.Keys.VerifyBatch(ctx, wire.VerifyBatch{Checks: []wire.Verify{{Key: "x"}, {Key: k.Secret}}})
+	must("verify batch", err)
+	if len(vs) != 2 || vs[0].Valid || !vs[1].Valid {
+		t.Error(vs)
+	}
 	r, err := c.Keys.Rotate(ctx, k.KeyID, time.Hour)
 	must("rotate", err)
 	if !r.Confirmed() || r.Propagation == nil {

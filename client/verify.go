@@ -98,10 +98,29 @@ func verdict(in *wire.Verdict) (v halberd.Verdict, err error) {
 // that is asked about travels in the body only.
 func (k Keys) Verify(ctx context.Context, in wire.Verify) (wire.Verdict, error) {
 	a, err := send[wire.Verdict](ctx, k.conn, call{
-		method: http.MethodPost, path: "api-keys/verify", body: in, spends: true, asked: in.Key,
+		method: http.MethodPost, path: "api-keys/verify", body: in, spends: true, asked: []string{in.Key},
 	})
 	if err != nil {
 		return wire.Verdict{}, err
+	}
+	return a.Data, nil
+}
+
+// VerifyBatch asks about up to 100 keys at once; the verdicts stand in the order of
+// the checks.
+func (k Keys) VerifyBatch(ctx context.Context, in wire.VerifyBatch) ([]wire.Verdict, error) {
+	asked := make([]string, len(in.Checks))
+	for i := range in.Checks {
+		asked[i] = in.Checks[i].Key
+	}
+	a, err := send[[]wire.Verdict](ctx, k.conn, call{
+		method: http.MethodPost, path: "api-keys/verify-batch", body: in, spends: true, asked: asked,
+	})
+	if err != nil {
+		return nil, err
+	}
+	if len(a.Data) != len(in.Checks) {
+		return nil, &Error{Status: http.StatusOK, Code: CodeBadAnswer, Message: "the server answered another number of checks than it was asked"}
 	}
 	return a.Data, nil
 }

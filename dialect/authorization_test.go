@@ -27,6 +27,7 @@ var rules = map[string]struct{ own, elsewhere string }{
 	"GET /v1/api-keys":                  {"401 200 200 403 200 200 200", "404 404 404"},
 	"POST /v1/api-keys/bulk":            {"401 403 403 403 200 200 200", "404 404 404"},
 	"POST /v1/api-keys/verify":          {"401 403 403 200 200 200 200", "- - -"},
+	"POST /v1/api-keys/verify-batch":    {"401 403 403 200 200 200 200", "- - -"},
 	"GET /v1/api-keys/{id}":             {"401 200 200 403 200 200 200", "404 404 404"},
 	"PATCH /v1/api-keys/{id}":           {"401 403 403 403 200 200 200", "404 404 404"},
 	"DELETE /v1/api-keys/{id}":          {"401 403 403 403 200 200 200", "404 404 404"},
@@ -105,6 +106,8 @@ func (s *server) thing(op, where string, own site, neighbor, foreign site) reque
 		q.body = `{"name":"x"}`
 	case "POST /v1/api-keys/verify":
 		q.body = `{"key":"x"}`
+	case "POST /v1/api-keys/verify-batch":
+		q.body = `{"checks":[{"key":"x"}]}`
 	case "POST /v1/projects":
 		q.body = `{"name":"x"}`
 		if named {

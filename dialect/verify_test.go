@@ -2,7 +2,10 @@ package dialect_test
 
 import (
 	"regexp"
+	"slices"
+	"strings"
 	"testing"
+	"time"
 
 	"github.com/halberdhq/halberd"
 )
@@ -19,6 +22,52 @@ func TestAServiceThatMayOnlyCheckSeesWhatItAskedFor(t *testing.T) {
 		t.Error(b.body)
 	}
 	s.as(service, "GET", "/v1/api-keys", "").refuses(t, 403, "FORBIDDEN")
+}
+
+func TestABatchIsItsChecksInOrder(t *testing.T) {
+	s := serve(t)
+	service := s.Make(halberd.NewKey{Scopes: halberd.Some(halberd.MustScopes("verify"))}).Secret
+	limited := quoted(s.Make(halberd.NewKey{Name: "Acme", RateLimits: halberd.Some(halberd.RateLimits{{Limit: 2, WindowSeconds: 60}})}).Secret.Reveal())
+	checks := []string{
+		`{"key":` + limited + `,"scopes":["admin"]}`, `{"key":"x"}`, `{"key":` + limited + `,"cost":2,"include":["label"]}`, `{"key":` + limited + `}`,
+		`{"key":` + quoted(s.Root.Reveal()) + `,"resource":"a/b","client_ip":"2001:db8::1","user_agent":"\u00fc"}`,
+	}
+	batch := func(checks ...string) answer {
+		return s.as(service, "POST", "/v1/api-keys/verify-batch", `{"checks":[`+strings.Join(checks, ",")+`]}`)
+	}
+	together := batch(checks...).is(t, 200)
+	s.Clock.Pass(time.Hour)
+	var want []string
+	for _, c := range checks {
+		want = append(want, raw(t, s.as(service, "POST", "/v1/api-keys/verify", c).is(t, 200).body, "data"))
+	}
+	if got := raw(t, together.body, "data"); got != "["+strings.Join(want, ",")+"]" {
+		t.Errorf("together\n%s\none by one\n%s", got, want)
+	}
+	s.Clock.Pass(time.Hour)
+	t.Run("one that makes no sense spends nothing of the others", func(t *testing.T) {
+		spend := `{"key":` + limited + `,"cost":2}`
+		for broken, field := range map[string]string{
+			`{"key":""}`: "key", `{"key":"x","cost":0}`: "cost", `{"key":"x","cost":1000001}`: "cost", `{"key":"x","cost":"1"}`: "cost", `{"key":"x","scopes":["root"]}`: "scopes",
+			`{"key":"x","resource":"a/*"}`: "resource", `{"key":"x","client_ip":"x"}`: "client_ip", `{"key":"x","include":["x"]}`: "include",
+			`{"key":"x","key":"x"}`: "key", `{"key":"x","Cost":1}`: "Cost", `{"key":"x","tags":[]}`: "tags",
+		} {
+			batch(spend, broken).names(t, "checks[1]."+field)
+		}
+		batch(spend, "null").names(t, "checks[1]")
+		if code := batch(spend).is(t, 200); !strings.Contains(code.body, `"code":"VALID"`) {
+			t.Error(code.body)
+		}
+	})
+	t.Run("1 to 100", func(t *testing.T) {
+		batch().names(t, "checks")
+		batch(slices.Repeat([]string{`{"key":"x"}`}, 101)...).names(t, "checks")
+		if a := batch(slices.Repeat([]string{`{"key":"x"}`}, 100)...).is(t, 200); len(a.at("data").([]any)) != 100 {
+			t.Error(a.body)
+		}
+		s.as(service, "POST", "/v1/api-keys/verify-batch", `{}`).names(t, "checks")
+		s.as(service, "POST", "/v1/api-keys/verify-batch", `{"checks":null}`).names(t, "checks")
+	})
 }
 
 func TestAForeignKeyIsAnUnknownKey(t *testing.T) {

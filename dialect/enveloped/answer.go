@@ -13,12 +13,12 @@ import (
 // the letter.
 func appendVerdict(b []byte, v *halberd.Verdict, id string) ([]byte, error) {
 	b, err := appendData(append(b, `{"data":`...), v)
-	if err != nil {
-		return b, err
-	}
+	return appendMeta(b, id), err
+}
+
+func appendMeta(b []byte, id string) []byte {
 	b = append(b, `,"meta":{"request_id":"`...)
-	b = append(b, id...) // plain, or it is not taken
-	return append(b, `"}}`...), nil
+	return append(append(b, id...), `"}}`...) // plain, or it is not taken
 }
 
 // appendData writes a verdict as wire.Verdict is written.

@@ -66,6 +66,14 @@ func keyOperations() []request.Operation {
 			Handling: request.Appends[VerifyKey, one[wire.Verdict]](verify),
 		},
 		{
+			Method: http.MethodPost, Path: "/v1/api-keys/verify-batch", Name: "verifyKeys", Status: http.StatusOK,
+			Summary: "Check up to 100 keys",
+			Doc: "The verdicts stand in the order of the checks, each as the check alone would have it. While one of the checks makes no sense none is made, " +
+				"and `error.field` says which: `checks[3].cost`.",
+			Action: halberd.ActionVerify, Quiet: true,
+			Handling: request.Appends[VerifyKeys, wire.Verdicts](verifyBatch),
+		},
+		{
 			Method: http.MethodGet, Path: "/v1/api-keys/{key_id}", Name: "getKey", Status: http.StatusOK,
 			Summary: "Read an API key",
 			Action:  halberd.ActionReadKeys, Refusals: []halberd.Code{halberd.CodeNotFound},

@@ -53,7 +53,13 @@ func readMember(d *jsontext.Decoder, at any) error {
 
 // Decode reads a body that is one JSON object into a struct, or says which
 // field is wrong. What was sent is never repeated, except a plain field name.
-func Decode(raw []byte, into any) error {
+func Decode(raw []byte, into any) error { return decode(raw, into, false) }
+
+// DecodeList is Decode for a body that is a list of things in a member, and says
+// of a field which of them it is of: checks[3].cost.
+func DecodeList(raw []byte, into any) error { return decode(raw, into, true) }
+
+func decode(raw []byte, into any, numbered bool) error {
 	if first := bytes.TrimLeft(raw, " \t\r\n"); len(first) == 0 || first[0] != '{' {
 		return halberd.Invalid("body", "must be a JSON object")
 	}
@@ -61,7 +67,7 @@ func Decode(raw []byte, into any) error {
 		return halberd.Invalid("body", "must not nest deeper than %d levels", maxDepth)
 	}
 	if err := json.Unmarshal(raw, into, strict); err != nil {
-		return explain(err)
+		return explain(err, numbered)
 	}
 	return nil
 }
@@ -97,7 +103,8 @@ func AppendText(answer []byte, s string) ([]byte, error) {
 	return jsontext.AppendQuote(answer, s)
 }
 
-func explain(err error) *halberd.Error {
+func explain(err error, numbered bool) *halberd.Error {
+	fieldAt := func(at jsontext.Pointer) string { return fieldAt(at, numbered) }
 	if e, ok := errors.AsType[*jsontext.SyntacticError](err); ok {
 		if errors.Is(e, jsontext.ErrDuplicateName) {
 			return halberd.Invalid(fieldAt(e.JSONPointer), "must be there once")
@@ -120,12 +127,14 @@ func explain(err error) *halberd.Error {
 }
 
 // fieldAt writes a JSON pointer as a person would: /rate_limits/0/limit is
-// rate_limits.limit.
-func fieldAt(at jsontext.Pointer) string {
+// rate_limits.limit, or, numbered, rate_limits[0].limit.
+func fieldAt(at jsontext.Pointer, numbered bool) string {
 	var parts []string
 	for part := range at.Tokens() {
 		if _, err := strconv.Atoi(part); err != nil {
 			parts = append(parts, printable(part))
+		} else if numbered && len(parts) > 0 {
+			parts[len(parts)-1] += "[" + part + "]"
 		}
 	}
 	if len(parts) == 0 {

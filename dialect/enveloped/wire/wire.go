@@ -190,6 +190,17 @@ type Verify struct {
 	Include          []string `json:"include,omitempty" nullable:"false" enum:"label,metadata"`
 }
 
+// VerifyBatch is the body of POST /v1/api-keys/verify-batch.
+type VerifyBatch struct {
+	Checks []Verify `json:"checks" nullable:"false" minItems:"1" maxItems:"100"`
+}
+
+// Verdicts is the answer to VerifyBatch, in its order.
+type Verdicts struct {
+	Data []Verdict `json:"data" nullable:"false"`
+	Meta Meta      `json:"meta"`
+}
+
 // Verdict is the answer to a check. For an unknown key everything after Reason
 // is null.
 type Verdict struct {
