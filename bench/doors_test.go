@@ -102,7 +102,6 @@ func prepareBare(b *testing.B, s *halberd) *bared {
 	}
 	var o bareOrder
 	_, o.Headers, _ = ask(b.Context(), s.address, http.MethodGet, "/v1/auth/forward?scopes=read", keys[0], "")
-	delete(o.Headers, "Content-Type") // TEMP
 	_, _, verdict := ask(b.Context(), s.address, http.MethodPost, "/v1/api-keys/verify", s.caller, strings.ReplaceAll(verifyBody, "$KEY", keys[0]))
 	o.Verdict = string(verdict)
 	at, pid := startBare(b, o)
