@@ -97,6 +97,8 @@ func (c *Console) pages() []page {
 		{"POST", "/sign-in", true, signIn},
 		{"POST", "/first-member", true, firstMember},
 		{"POST", "/sign-out", false, signOut},
+		{"GET", "/invitation", true, invitationPage},
+		{"POST", "/invitation", true, acceptInvitation},
 		{"GET", "/{area}/api-keys", false, keysPage},
 		{"POST", "/{area}/project", false, chooseProject},
 		{"GET", "/{area}/api-keys/new", false, newKeyPage},
@@ -109,6 +111,16 @@ func (c *Console) pages() []page {
 		{"POST", "/{area}/api-keys/{key}/end-overlap", false, endOverlap},
 		{"GET", "/{area}/api-keys/{key}/revoke", false, revokePage},
 		{"POST", "/{area}/api-keys/{key}/revoke", false, revokeKey},
+		{"GET", "/{area}/members", false, membersPage},
+		{"POST", "/{area}/members", false, inviteMember},
+		{"POST", "/{area}/members/{member}", false, editMember},
+		{"POST", "/{area}/members/{member}/invite", false, inviteAgain},
+		{"GET", "/{area}/members/{member}/remove", false, leavePage},
+		{"POST", "/{area}/members/{member}/remove", false, removeMember},
+		{"GET", "/{area}/profile", false, profilePage},
+		{"POST", "/{area}/profile", false, editProfile},
+		{"POST", "/{area}/profile/password", false, changePassword},
+		{"POST", "/{area}/profile/sign-out-everywhere", false, signOutEverywhere},
 	}
 }
 
