@@ -19,7 +19,8 @@ import (
 // would find what the server wrote.
 func TestNoSecretIsWrittenAnywhere(t *testing.T) {
 	dir := shortDir(t)
-	p := serve(t, dir, "--log-level", "debug")
+	collector := receive(t)
+	p := serve(t, dir, "--log-level", "debug", "--otlp-endpoint", collector.URL)
 	admin := adminKey(t, dir)
 	c := &canaries{secrets: map[string]string{"the admin key": admin}}
 	pepper, err := os.ReadFile(filepath.Join(dir, "pepper"))
@@ -75,7 +76,10 @@ func TestNoSecretIsWrittenAnywhere(t *testing.T) {
 	c.search(t, files(t, dir)) // with what is in the write-ahead logs
 	p.stop()
 	c.search(t, files(t, dir))
-	c.search(t, map[string]string{"the log of the stop": p.log.String()})
+	c.search(t, map[string]string{"the log of the stop": p.log.String(), "the traces": collector.sent()})
+	if len(collector.all()) < 10 {
+		t.Error("no traces were looked at")
+	}
 	if !strings.Contains(where["the log"], "level=INFO msg=request") || len(where["the audit log"]) < 1000 {
 		t.Error("nothing was looked at: the test shows nothing")
 	}

@@ -44,6 +44,12 @@ type Config struct {
 	LogLevel string `yaml:"log_level"`
 	// LogFormat is text or json. Zero: text.
 	LogFormat string `yaml:"log_format"`
+	// OTLPEndpoint is where traces are sent: an OpenTelemetry collector's address
+	// for OTLP over HTTP. Zero: nowhere.
+	OTLPEndpoint string `yaml:"otlp_endpoint"`
+	// OTLPSampleRatio is how much of what no caller has decided about is traced:
+	// above 0, up to 1. Zero: 1, everything.
+	OTLPSampleRatio float64 `yaml:"otlp_sample_ratio"`
 	// ShutdownTimeout is how long a stop waits for requests under way. Zero:
 	// 10 s.
 	ShutdownTimeout time.Duration `yaml:"shutdown_timeout"`
@@ -84,6 +90,14 @@ func (c *Config) settings() []setting {
 			return nil
 		}
 	}
+	ratio := func(p *float64) func(string) error {
+		return func(v string) (err error) {
+			if *p, err = strconv.ParseFloat(v, 64); err != nil {
+				return fmt.Errorf("%q is no number; write 0.1 or 1", v)
+			}
+			return nil
+		}
+	}
 	return []setting{
 		{"listen", "address to listen on (default 127.0.0.1:8080)", text(&c.Listen)},
 		{"data", "data folder (default halberd-data)", text(&c.Data)},
@@ -95,6 +109,8 @@ func (c *Config) settings() []setting {
 		{"max_connections_per_address", "those of one address (default 1024)", count(&c.MaxConnectionsPerAddress)},
 		{"log_level", "debug, info, warn or error (default info); read again on SIGHUP", text(&c.LogLevel)},
 		{"log_format", "text or json (default text)", text(&c.LogFormat)},
+		{"otlp_endpoint", "send traces to this OpenTelemetry collector, such as http://127.0.0.1:4318 (default: none)", text(&c.OTLPEndpoint)},
+		{"otlp_sample_ratio", "the part of requests that is traced, where their callers do not say: above 0, up to 1 (default 1)", ratio(&c.OTLPSampleRatio)},
 		{"shutdown_timeout", "how long a stop waits for requests under way (default 10s)", span(&c.ShutdownTimeout)},
 	}
 }
@@ -215,6 +231,17 @@ func (c *Config) complete() error {
 		c.ShutdownTimeout = 10 * time.Second
 	}
 
+	if c.OTLPSampleRatio == 0 {
+		c.OTLPSampleRatio = 1
+	}
+	if !(c.OTLPSampleRatio > 0 && c.OTLPSampleRatio <= 1) {
+		return fmt.Errorf("otlp_sample_ratio must be above 0 and at most 1, not %v", c.OTLPSampleRatio)
+	}
+	if c.OTLPEndpoint != "" {
+		if err := collector(c.OTLPEndpoint); err != nil {
+			return err
+		}
+	}
 	host, port, err := net.SplitHostPort(c.Listen)
 	if err != nil || !validPort(port) {
 		return fmt.Errorf("listen must be an address and a port such as 127.0.0.1:8080 or :8080, not %q", c.Listen)

@@ -105,8 +105,17 @@ func TestAConfigurationThatMakesNoSenseIsRefusedByName(t *testing.T) {
 		"level":           {file: "log_level: loud\n", want: []string{"log_level must"}},
 		"format":          {file: "log_format: xml\n", want: []string{"log_format must"}},
 		"negative":        {file: "shutdown_timeout: -1s\n", want: []string{"shutdown_timeout must"}},
-		"no connections":  {file: "max_connections: -1\n", want: []string{"max_connections must"}},
-		"no number":       {file: "max_connections_per_address: many\n", want: []string{"line 1"}},
+		"a collector":     {file: "otlp_endpoint: localhost:4318\n", want: []string{"otlp_endpoint must"}},
+		"its password":    {file: "otlp_endpoint: http://u:hunter2@localhost\n", want: []string{"otlp_endpoint must"}},
+		"a ratio above 1": {file: "otlp_sample_ratio: 1.5\n", want: []string{"otlp_sample_ratio must"}},
+		"below 0":         {file: "otlp_sample_ratio: -1\n", want: []string{"otlp_sample_ratio must"}},
+		"no ratio":        {file: "otlp_sample_ratio: .nan\n", want: []string{"otlp_sample_ratio must"}},
+		"ratio's value": {
+			s:    sources{environ: []string{"HALBERD_OTLP_SAMPLE_RATIO=all"}},
+			want: []string{"HALBERD_OTLP_SAMPLE_RATIO", "no number"},
+		},
+		"no connections": {file: "max_connections: -1\n", want: []string{"max_connections must"}},
+		"no number":      {file: "max_connections_per_address: many\n", want: []string{"line 1"}},
 	} {
 		t.Run(name, func(t *testing.T) {
 			if c.file != "" {

@@ -91,10 +91,23 @@ func (c *instanceCollector) Collect(out chan<- prometheus.Metric) {
 	}
 }
 
-// statusWriter remembers the status of an answer.
+// statusWriter remembers the status of an answer,
+// and what request.Tell says of it.
 type statusWriter struct {
 	http.ResponseWriter
-	status int
+	status   int
+	id, code string
+}
+
+// Told implements request.Listener.
+func (w *statusWriter) Told(requestID, code string) { w.id, w.code = requestID, code }
+
+// answered is the status; an empty answer is 200.
+func (w *statusWriter) answered() int {
+	if w.status == 0 {
+		return http.StatusOK
+	}
+	return w.status
 }
 
 func (w *statusWriter) WriteHeader(status int) {
@@ -116,9 +129,9 @@ func (w *statusWriter) Unwrap() http.ResponseWriter { return w.ResponseWriter }
 
 // class is a status as a label: 2xx.
 func (w *statusWriter) class() string {
-	switch w.status / 100 {
-	case 0, 2:
-		return "2xx" // an empty answer is 200
+	switch w.answered() / 100 {
+	case 2:
+		return "2xx"
 	case 3:
 		return "3xx"
 	case 4:

@@ -11,6 +11,7 @@ import (
 	"github.com/halberdhq/halberd/dialect/apidoc"
 	"github.com/halberdhq/halberd/dialect/enveloped"
 	"github.com/halberdhq/halberd/dialect/plain"
+	"github.com/halberdhq/halberd/internal/request"
 )
 
 // maxHeader is what the headers of a request may take. net/http's own bound is
@@ -68,6 +69,9 @@ func (r *routes) ServeHTTP(w http.ResponseWriter, req *http.Request) {
 		}
 		r.in.metrics.requests.WithLabelValues(route, method(req.Method), out.class()).Inc()
 		r.in.metrics.seconds.WithLabelValues(route).Observe(time.Since(begin).Seconds())
+		if r.in.traces != nil && route != "/healthz" && route != "/readyz" {
+			r.in.traces.request(req, route, out, begin)
+		}
 	}()
 	h.ServeHTTP(out, req)
 }
@@ -170,6 +174,7 @@ func refusal(status int, code halberd.Code, message string) http.HandlerFunc {
 		h.Set("Cache-Control", "no-store")
 		h.Set("X-Content-Type-Options", "nosniff")
 		h.Set("X-Request-Id", id)
+		request.Tell(w, id, string(code))
 		if status == http.StatusServiceUnavailable {
 			h.Set("Retry-After", "1")
 		}

@@ -33,6 +33,7 @@ type instance struct {
 	certs   *certificates // nil without TLS
 	metrics *metrics
 	doors   *gateway.Doors
+	traces  *traces // nil: nobody is told
 	store   *sqlite.Store
 
 	config   atomic.Pointer[Config]          // replaced by a reload
@@ -62,6 +63,9 @@ func serve(ctx context.Context, src sources, version string, stdout, stderr io.W
 	in.metrics = newMetrics(version, in.service.Load)
 	in.doors = gateway.New(in.service.Load, in.log)
 	in.public.Store(in.routes(nil))
+	if in.traces, err = newTraces(ctx, c, version, in.log); err != nil {
+		return err
+	}
 	if c.TLSCert != "" {
 		in.certs = &certificates{}
 		if err := in.certs.load(c.TLSCert, c.TLSKey); err != nil {
@@ -301,6 +305,7 @@ func (in *instance) close() error {
 		_ = s.Close()
 	}
 	in.serving.Wait()
+	in.traces.stop()
 	if svc := in.service.Load(); svc != nil {
 		return svc.Close() // counts are flushed; it closes the store
 	}

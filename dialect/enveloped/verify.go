@@ -33,6 +33,7 @@ func verify(c *request.Call, raw, answer []byte) ([]byte, error) {
 	if err != nil {
 		return answer, err
 	}
+	c.Verdict = string(v.Code)
 	if v.KeyID.IsZero() || len(q.body.Include) == 0 {
 		return appendVerdict(answer, &v, c.ID)
 	}

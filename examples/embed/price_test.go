@@ -19,6 +19,7 @@ var (
 		"github.com/spf13/cobra", "github.com/spf13/pflag", "go.yaml.in/yaml", "gopkg.in/yaml", "github.com/knadh/koanf",
 		"github.com/prometheus/", "github.com/danielgtaylor/huma", "github.com/swaggest/", "github.com/getkin/",
 		"github.com/zalando/go-keyring", "github.com/godbus/dbus", "golang.org/x/term",
+		"go.opentelemetry.io/otel",
 		"google.golang.org/grpc", "google.golang.org/genproto", "google.golang.org/protobuf",
 	}
 	serversPackages = []string{"net/http/pprof.", "expvar.", "testing.(*T)."}
@@ -103,7 +104,7 @@ func TestTheEmbeddersPrice(t *testing.T) {
 func TestTheServersPartsAreFoundInAServer(t *testing.T) {
 	readSources(t)
 	found := strings.Join(build(t, "./testdata/everything").servers(), " ")
-	for _, want := range []string{"cobra", "yaml", "prometheus", "go-keyring", "google.golang.org/grpc", "net/http/pprof"} {
+	for _, want := range []string{"cobra", "yaml", "prometheus", "go-keyring", "google.golang.org/grpc", "go.opentelemetry.io/otel/sdk", "net/http/pprof"} {
 		if !strings.Contains(found, want) {
 			t.Errorf("%s was not found: %s", want, found)
 		}

@@ -52,7 +52,7 @@ var rooms = []room{
 	{path: "cli", may: "dialect/enveloped/wire client github.com/spf13/cobra github.com/zalando/go-keyring go.yaml.in/yaml/v3 golang.org/x/term"},
 
 	// Roof: wiring only.
-	{path: "server", may: everythingButCLI + " examples/hookshop github.com/spf13/cobra go.yaml.in/yaml/v3 github.com/prometheus/client_golang"},
+	{path: "server", may: everythingButCLI + " examples/hookshop github.com/spf13/cobra go.yaml.in/yaml/v3 github.com/prometheus/client_golang " + tracing},
 	{path: "cmd/hb", may: "cli server"},
 
 	// Tests: rooms that no room above may import.
@@ -70,6 +70,10 @@ var rooms = []room{
 	{path: "examples/embed", may: ". guard storage/sqlite"}, // the library in a program of one's own
 	{path: "examples/samples"},                              // the documents' samples, run by curl, node and Python
 }
+
+// tracing is the server's, and nobody else's: 21 modules come with it.
+const tracing = "go.opentelemetry.io/otel go.opentelemetry.io/otel/sdk go.opentelemetry.io/otel/trace " +
+	"go.opentelemetry.io/otel/exporters/otlp/otlptrace/otlptracehttp go.opentelemetry.io/proto/otlp google.golang.org/protobuf"
 
 const everythingButCLI = `
 	. internal/request internal/password guard gateway console client

@@ -84,6 +84,11 @@ func (x *exchange) end(r *http.Request, p any) {
 	h := x.Header()
 	x.named[1] = strconv.Itoa(len(body))
 	h["Content-Type"], h["Content-Length"] = jsonType, x.named[1:2:2]
+	code := x.call.Verdict
+	if refusal != nil {
+		code = string(refusal.Code)
+	}
+	Tell(x.ResponseWriter, x.id, code)
 	x.WriteHeader(x.status)
 	_, _ = x.Write(body)
 	x.log(r, refusal, stack)

@@ -115,6 +115,7 @@ type Call struct {
 	ID      string // of the request
 	Version int64  // from If-Match; 0: any
 	Query   Query
+	Verdict string // set by a check: the code of its verdict, for Tell
 
 	request *http.Request
 	answer  http.Header
