@@ -85,7 +85,10 @@ func (s *Service) change(ctx context.Context, by Actor, act Action, fn func(tx T
 	if err := s.Permit(by, act); err != nil {
 		return err
 	}
+	var seen sentences
 	err := s.store.Update(ctx, func(tx Tx) error {
+		seen = sentences{Tx: tx}
+		tx = &seen
 		fresh, err := s.refresh(tx, by)
 		if err != nil {
 			return err
@@ -99,7 +102,7 @@ func (s *Service) change(ctx context.Context, by Actor, act Action, fn func(tx T
 	case CodeForbidden, CodeScopeEscalation:
 		return s.deny(by, act, err)
 	}
-	return outward(err)
+	return s.failClosed(ctx, outward(err), seen.rows)
 }
 
 // refresh reads the actor again from the store. Whoever is no longer good is

@@ -47,6 +47,9 @@ func unavailable(err error) error {
 	if err == nil {
 		return nil
 	}
+	if e, ok := errors.AsType[*halberd.Error](err); ok {
+		return e
+	}
 	message := "the database does not answer"
 	switch code(err) & 0xff {
 	case sqlite3.SQLITE_FULL:
@@ -56,10 +59,20 @@ func unavailable(err error) error {
 	case sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB:
 		message = "the database is damaged"
 	}
+	if unsynced(err) {
+		message = "the disk has failed to keep what was written: whether this was changed is known when the server is restarted"
+	}
 	return &halberd.Error{
 		Code: halberd.CodeUnavailable, Message: message, RetryAfter: time.Second,
 		Err: fmt.Errorf("sqlite: %w", err),
 	}
+}
+
+// unsynced reports whether a sync failed, after which nobody knows what is on
+// the disk.
+func unsynced(err error) bool {
+	c := code(err)
+	return c == sqlite3.SQLITE_IOERR_FSYNC || c == sqlite3.SQLITE_IOERR_DIR_FSYNC
 }
 
 // broken reports whether err says that the file itself is not what it was.

@@ -8,6 +8,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"log/slog"
 	"os"
 	"sync"
 	"time"
@@ -23,10 +24,19 @@ type journal struct {
 	mu      sync.Mutex // guards waiting
 	waiting *stroke    // what the next write will hold; nil: nobody waits
 
-	pen  sync.Mutex // held while writing; guards the rest
-	file *os.File
-	torn bool // the last line may not have its end
+	pen      sync.Mutex // held while writing; guards the rest
+	file     *os.File
+	torn     bool  // the last line may not have its end
+	size     int64 // of the file
+	reserved int64 // up to here the disk's room is the journal's own
+	failed   error // a sync failed: nothing is written any more
+	log      *slog.Logger
 }
+
+// reserve is how much room on the disk the journal holds ahead of what it has
+// written, where the file system can: revocations do not wait for a full disk to
+// be cleared. It is enough for about 9,000.
+const reserve = 1 << 20
 
 // stroke is one write and one sync, for all who joined it.
 type stroke struct {
@@ -35,8 +45,8 @@ type stroke struct {
 	err   error
 }
 
-func openJournal(f *folder) (*journal, error) {
-	j := &journal{path: f.file(tombsName)}
+func openJournal(f *folder, log *slog.Logger) (*journal, error) {
+	j := &journal{path: f.file(tombsName), log: log}
 	there, err := f.has(tombsName)
 	if err != nil {
 		return nil, err
@@ -50,10 +60,21 @@ func openJournal(f *folder) (*journal, error) {
 	if err == nil {
 		j.torn, err = endsTorn(j.file)
 	}
+	if err == nil {
+		j.size, err = j.file.Seek(0, io.SeekEnd)
+	}
 	if err != nil {
 		return nil, errors.Join(err, j.file.Close())
 	}
+	j.keepReserve()
 	return j, nil
+}
+
+// keepReserve tries anew while it has no success: there may be room again.
+func (j *journal) keepReserve() {
+	if j.reserved-j.size < reserve/2 && allocate(j.file, j.size+reserve) == nil {
+		j.reserved = j.size + reserve
+	}
 }
 
 func endsTorn(f *os.File) (bool, error) {
@@ -118,11 +139,20 @@ func (j *journal) write() {
 	if j.torn {
 		lines = append([]byte{'\n'}, lines...)
 	}
-	_, s.err = j.file.Write(lines)
-	if s.err == nil {
-		s.err = j.file.Sync()
+	if s.err = j.failed; s.err != nil {
+		return
 	}
-	j.torn = s.err != nil
+	n, err := j.file.Write(lines)
+	j.size += int64(n)
+	if err == nil {
+		if err = j.file.Sync(); err != nil { // see errUnsynced
+			j.failed = err
+			j.log.Error("a sync of revoked.log failed: keys are revoked, but their revocations are not noted beside the database until the server is restarted", "why", err)
+		}
+	}
+	s.err = err
+	j.torn = err != nil
+	j.keepReserve()
 }
 
 func appendLine(b []byte, t halberd.Tombstone) []byte {

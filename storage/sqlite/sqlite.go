@@ -62,6 +62,9 @@ func Open(ctx context.Context, dir string, options Options) (_ *Store, err error
 	if err != nil {
 		return nil, fmt.Errorf("opening the data folder: %w", err)
 	}
+	if options.Log == nil {
+		options.Log = slog.Default()
+	}
 	s := &Store{folder: f}
 	defer func() {
 		if err != nil {
@@ -74,7 +77,7 @@ func Open(ctx context.Context, dir string, options Options) (_ *Store, err error
 	if s.usage, err = openUsage(ctx, f); err != nil {
 		return nil, err
 	}
-	if s.writer, err = openWriter(ctx, f); err != nil {
+	if s.writer, err = openWriter(ctx, f, options.Log); err != nil {
 		return nil, err
 	}
 	if err := s.compareMark(options.Log); err != nil {
@@ -92,7 +95,7 @@ func Open(ctx context.Context, dir string, options Options) (_ *Store, err error
 		}
 		s.readers <- c
 	}
-	if s.tombs, err = openJournal(f); err != nil {
+	if s.tombs, err = openJournal(f, options.Log); err != nil {
 		return nil, err
 	}
 	go s.writer.run()
@@ -110,9 +113,6 @@ func (s *Store) compareMark(log *slog.Logger) error {
 	if found == 0 {
 		return fmt.Errorf("%s is empty, and it held %d changes: %w; was %s-wal deleted? Put it back, or restore a backup",
 			s.folder.file(keysName), seen, ErrDamaged, keysName)
-	}
-	if log == nil {
-		log = slog.Default()
 	}
 	log.Warn("the database is older than what this folder has held: a backup was restored, or "+keysName+"-wal was deleted or damaged",
 		"folder", s.folder.path, "revision", found, "revision_seen", seen)

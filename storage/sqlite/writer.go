@@ -5,6 +5,8 @@ import (
 	"database/sql/driver"
 	"errors"
 	"fmt"
+	"log/slog"
+	"time"
 
 	"github.com/halberdhq/halberd"
 )
@@ -23,8 +25,18 @@ type writer struct {
 	conn   *conn
 	census census
 	follow func(halberd.Committed)
+	log    *slog.Logger
+	failed error         // a sync failed: nothing is committed any more
 	queue  chan *waiting // closed by Close, when no call is under way
 	ended  chan struct{} // closed when run returns
+}
+
+// errUnsynced is why nothing is written after a failed sync. The system may have
+// dropped what it could not write and say of the next sync that all is well, so
+// only a new process, which reads what is on the disk, may go on.
+var errUnsynced = &halberd.Error{
+	Code: halberd.CodeUnavailable, RetryAfter: 10 * time.Second,
+	Message: "the disk has failed to keep what was written: nothing is changed until the server is restarted",
 }
 
 // census is the row of that name.
@@ -44,8 +56,8 @@ type turn struct {
 	err error
 }
 
-func openWriter(ctx context.Context, f *folder) (*writer, error) {
-	w := &writer{folder: f, queue: make(chan *waiting, groupMax), ended: make(chan struct{})}
+func openWriter(ctx context.Context, f *folder, log *slog.Logger) (*writer, error) {
+	w := &writer{folder: f, log: log, queue: make(chan *waiting, groupMax), ended: make(chan struct{})}
 	if err := w.connect(ctx); err != nil {
 		if w.conn != nil {
 			err = errors.Join(err, w.conn.close())
@@ -247,12 +259,19 @@ func (w *writer) settle(keep, beside bool) error {
 }
 
 func (w *writer) commit(before census) error {
+	if w.failed != nil {
+		return errors.Join(w.failed, w.rollback())
+	}
 	if w.census != before {
 		if _, err := w.conn.exec("UPDATE census SET revision = ?, keys = ?", w.census.revision, w.census.keys); err != nil {
 			return errors.Join(err, w.rollback())
 		}
 	}
 	if _, err := w.conn.exec("COMMIT"); err != nil {
+		if unsynced(err) {
+			w.failed = errUnsynced
+			w.log.Error("a sync of the disk failed: nothing more is changed until the server is restarted; checks go on", "why", err)
+		}
 		return errors.Join(err, w.rollback())
 	}
 	if w.census.revision != before.revision {
