@@ -47,9 +47,6 @@ func unavailable(err error) error {
 	if err == nil {
 		return nil
 	}
-	if e, ok := errors.AsType[*halberd.Error](err); ok {
-		return e
-	}
 	message := "the database does not answer"
 	switch code(err) & 0xff {
 	case sqlite3.SQLITE_FULL:
@@ -59,7 +56,10 @@ func unavailable(err error) error {
 	case sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB:
 		message = "the database is damaged"
 	}
-	if unsynced(err) {
+	switch {
+	case errors.Is(err, errUnsynced):
+		message = "the disk has failed to keep what was written: nothing is changed until the server is restarted"
+	case unsynced(err):
 		message = "the disk has failed to keep what was written: whether this was changed is known when the server is restarted"
 	}
 	return &halberd.Error{

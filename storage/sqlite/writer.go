@@ -6,7 +6,6 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
-	"time"
 
 	"github.com/halberdhq/halberd"
 )
@@ -34,10 +33,7 @@ type writer struct {
 // errUnsynced is why nothing is written after a failed sync. The system may have
 // dropped what it could not write and say of the next sync that all is well, so
 // only a new process, which reads what is on the disk, may go on.
-var errUnsynced = &halberd.Error{
-	Code: halberd.CodeUnavailable, RetryAfter: 10 * time.Second,
-	Message: "the disk has failed to keep what was written: nothing is changed until the server is restarted",
-}
+var errUnsynced = errors.New("a sync of the disk has failed")
 
 // census is the row of that name.
 type census struct{ revision, keys int64 }
