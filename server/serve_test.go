@@ -428,6 +428,8 @@ max_connections: 16384
 max_connections_per_address: 1024
 log_level: debug
 log_format: text
+otlp_endpoint: ""
+otlp_sample_ratio: 1
 shutdown_timeout: 10s
 `
 	if o.out != want {
