@@ -32,6 +32,9 @@ type Config struct {
 	// TLSCert and TLSKey are files in PEM. Zero: no TLS.
 	TLSCert string `yaml:"tls_cert"`
 	TLSKey  string `yaml:"tls_key"`
+	// ExtAuthzListen is where gateways ask by gRPC (Envoy's ext_authz): an
+	// address or unix:PATH. Zero: nowhere.
+	ExtAuthzListen string `yaml:"ext_authz_listen"`
 	// PrivateListen is where metrics and profiles are read: unix:PATH or a
 	// loopback address. Zero: unix:DIR/private.sock.
 	PrivateListen string `yaml:"private_listen"`
@@ -104,6 +107,7 @@ func (c *Config) settings() []setting {
 		{"public_url", "how clients reach this server, for links", text(&c.PublicURL)},
 		{"tls_cert", "certificate chain, a PEM file; read again on SIGHUP", text(&c.TLSCert)},
 		{"tls_key", "its private key, a PEM file", text(&c.TLSKey)},
+		{"ext_authz_listen", "where Envoy and its like ask by gRPC: an address or unix:PATH (default: nowhere)", text(&c.ExtAuthzListen)},
 		{"private_listen", "where metrics and profiles are read: unix:PATH or a loopback address (default unix:DIR/private.sock)", text(&c.PrivateListen)},
 		{"max_connections", "open connections of the public listener (default 16384)", count(&c.MaxConnections)},
 		{"max_connections_per_address", "those of one address (default 1024)", count(&c.MaxConnectionsPerAddress)},
@@ -256,6 +260,9 @@ func (c *Config) complete() error {
 		return fmt.Errorf("public_url must be http or https and a host, such as https://keys.example.com, not %q", c.PublicURL)
 	}
 	c.PublicURL = strings.TrimSuffix(c.PublicURL, "/")
+	if err := c.completeExtAuthz(); err != nil {
+		return err
+	}
 	if _, path, err := c.private(); err != nil {
 		return err
 	} else if path != "" && !filepath.IsAbs(path) && filepath.Clean(path) != path {
@@ -305,6 +312,21 @@ func loopback(host string) bool {
 	return host == "localhost" || ip != nil && ip.IsLoopback()
 }
 
+// completeExtAuthz cleans the path of a socket, and refuses what is no address.
+func (c *Config) completeExtAuthz() error {
+	if c.ExtAuthzListen == "" {
+		return nil
+	}
+	if path, ok := strings.CutPrefix(c.ExtAuthzListen, "unix:"); ok && path != "" {
+		c.ExtAuthzListen = "unix:" + filepath.Clean(path)
+		return nil
+	}
+	if _, port, err := net.SplitHostPort(c.ExtAuthzListen); err != nil || !validPort(port) {
+		return fmt.Errorf("ext_authz_listen must be an address and a port such as 127.0.0.1:8082, or unix:PATH, not %q", c.ExtAuthzListen)
+	}
+	return nil
+}
+
 // private splits PrivateListen into an address or the path of a socket.
 func (c *Config) private() (address, path string, err error) {
 	if path, ok := strings.CutPrefix(c.PrivateListen, "unix:"); ok && path != "" {
@@ -328,10 +350,11 @@ func (c *Config) level() (slog.Level, error) {
 	return l, nil
 }
 
-// exposed reports whether keys would travel in the clear between machines.
-func (c *Config) exposed() bool {
-	host, _, _ := net.SplitHostPort(c.Listen)
-	return c.TLSCert == "" && !loopback(host)
+// exposed reports whether keys that come in at an address would travel in the
+// clear between machines.
+func (c *Config) exposed(address string) bool {
+	host, _, _ := net.SplitHostPort(address)
+	return c.TLSCert == "" && address != "" && !strings.HasPrefix(address, "unix:") && !loopback(host)
 }
 
 // write prints the Config as a file that load would read the same.

@@ -101,6 +101,8 @@ func TestAConfigurationThatMakesNoSenseIsRefusedByName(t *testing.T) {
 		"public url":      {file: "public_url: keys.example.com\n", want: []string{"public_url must"}},
 		"public url path": {file: "public_url: https://keys.example.com/a\n", want: []string{"public_url must"}},
 		"private abroad":  {file: "private_listen: 0.0.0.0:9090\n", want: []string{"private_listen must", "this machine"}},
+		"gRPC nowhere":    {file: "ext_authz_listen: '8082'\n", want: []string{"ext_authz_listen must", "unix:PATH"}},
+		"gRPC no socket":  {file: "ext_authz_listen: 'unix:'\n", want: []string{"ext_authz_listen must"}},
 		"private nothing": {file: "private_listen: 'unix:'\n", want: []string{"private_listen must"}},
 		"level":           {file: "log_level: loud\n", want: []string{"log_level must"}},
 		"format":          {file: "log_format: xml\n", want: []string{"log_format must"}},
@@ -174,14 +176,14 @@ func TestEverySettingIsInTheReference(t *testing.T) {
 func TestOnlyAnAddressOthersReachWithoutTLSIsExposed(t *testing.T) {
 	for listen, want := range map[string]bool{
 		"127.0.0.1:1": false, "[::1]:1": false, "localhost:1": false, "127.8.0.1:1": false,
-		":1": true, "0.0.0.0:1": true, "[::]:1": true, "192.0.2.1:1": true, "keys.example.com:1": true,
+		"": false, "unix:/run/halberd.sock": false, ":1": true, "0.0.0.0:1": true, "[::]:1": true, "192.0.2.1:1": true, "keys.example.com:1": true,
 	} {
-		c := Config{Listen: listen}
-		if c.exposed() != want {
+		var c Config
+		if c.exposed(listen) != want {
 			t.Errorf("%s: %v", listen, !want)
 		}
 		c.TLSCert = "a.pem"
-		if c.exposed() {
+		if c.exposed(listen) {
 			t.Errorf("%s with TLS", listen)
 		}
 	}

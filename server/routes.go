@@ -42,7 +42,7 @@ func (in *instance) routes(svc *halberd.Service) *routes {
 func (in *instance) pages(svc *halberd.Service) (http.Handler, error) {
 	c := in.current()
 	o := console.Options{Log: in.log, PublicURL: c.PublicURL, Version: in.version}
-	if c.exposed() && !strings.HasPrefix(c.PublicURL, "https://") {
+	if c.exposed(c.Listen) && !strings.HasPrefix(c.PublicURL, "https://") {
 		o.Closed = "This server has no TLS and other machines reach it, so passwords would travel in the clear. " +
 			"Set tls_cert and tls_key, or public_url to the https address of the proxy in front."
 	}

@@ -20,6 +20,7 @@ import (
 
 	"github.com/halberdhq/halberd"
 	"github.com/halberdhq/halberd/gateway"
+	"github.com/halberdhq/halberd/gateway/extauthz"
 	"github.com/halberdhq/halberd/storage/sqlite"
 )
 
@@ -42,9 +43,10 @@ type instance struct {
 	console  http.Handler // nil until every key is loaded
 	stopping atomic.Bool
 
-	servers []*http.Server
-	serving sync.WaitGroup
-	failed  chan error // of a server that ended by itself
+	servers  []*http.Server
+	extAuthz *extauthz.Server // nil: none
+	serving  sync.WaitGroup
+	failed   chan error // of a server that ended by itself
 }
 
 // serve runs an instance until ctx ends. What an operator reads at the start
@@ -140,9 +142,9 @@ func (in *instance) listen(ctx context.Context, c Config) (address string, err e
 	s := in.publicServer()
 	s.ConnState = bounds.state
 	in.start(bounds.bound(public), s)
-	if c.exposed() {
-		in.log.Warn("NO TLS on an address that other machines reach: keys travel in the clear. "+
-			"Set tls_cert and tls_key, or listen on 127.0.0.1 behind a proxy that has them", "listen", c.Listen)
+	in.warnExposed(c, "listen", c.Listen)
+	if err := in.openExtAuthz(ctx, c); err != nil {
+		return "", err
 	}
 
 	own := filepath.Join(c.Data, socketFile)
@@ -168,6 +170,13 @@ func (in *instance) listen(ctx context.Context, c Config) (address string, err e
 		in.start(l, in.privateServer(in.inside()))
 	}
 	return public.Addr().String(), nil
+}
+
+func (in *instance) warnExposed(c Config, setting, address string) {
+	if c.exposed(address) {
+		in.log.Warn("NO TLS on an address that other machines reach: keys travel in the clear. "+
+			"Set tls_cert and tls_key, or listen on 127.0.0.1 behind a proxy that has them", setting, address)
+	}
 }
 
 // unheard is why nothing listens on the address of a setting, and what to do.
@@ -292,6 +301,13 @@ func (in *instance) stop() error {
 			}
 		})
 	}
+	if in.extAuthz != nil {
+		all.Go(func() {
+			if in.extAuthz.Shutdown(ctx) != nil {
+				late.Add(1)
+			}
+		})
+	}
 	all.Wait()
 	if late.Load() > 0 {
 		in.log.Warn("requests were still under way and are cut off", "shutdown_timeout", in.current().ShutdownTimeout)
@@ -303,6 +319,9 @@ func (in *instance) stop() error {
 func (in *instance) close() error {
 	for _, s := range in.servers {
 		_ = s.Close()
+	}
+	if in.extAuthz != nil {
+		in.extAuthz.Close()
 	}
 	in.serving.Wait()
 	in.traces.stop()

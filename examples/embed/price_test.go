@@ -21,6 +21,7 @@ var (
 		"github.com/zalando/go-keyring", "github.com/godbus/dbus", "golang.org/x/term",
 		"go.opentelemetry.io/otel",
 		"google.golang.org/grpc", "google.golang.org/genproto", "google.golang.org/protobuf",
+		"github.com/envoyproxy/", "github.com/cncf/xds", "cel.dev/",
 	}
 	serversPackages = []string{"net/http/pprof.", "expvar.", "testing.(*T)."}
 )
@@ -104,7 +105,7 @@ func TestTheEmbeddersPrice(t *testing.T) {
 func TestTheServersPartsAreFoundInAServer(t *testing.T) {
 	readSources(t)
 	found := strings.Join(build(t, "./testdata/everything").servers(), " ")
-	for _, want := range []string{"cobra", "yaml", "prometheus", "go-keyring", "google.golang.org/grpc", "go.opentelemetry.io/otel/sdk", "net/http/pprof"} {
+	for _, want := range []string{"cobra", "yaml", "prometheus", "go-keyring", "google.golang.org/grpc", "envoyproxy", "go.opentelemetry.io/otel/sdk", "net/http/pprof"} {
 		if !strings.Contains(found, want) {
 			t.Errorf("%s was not found: %s", want, found)
 		}

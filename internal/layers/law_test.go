@@ -46,7 +46,7 @@ var rooms = []room{
 	{path: "dialect/plain", may: ". internal/request"},
 	{path: "dialect/apidoc", may: ". internal/request dialect/enveloped dialect/plain github.com/danielgtaylor/huma/v2 github.com/swaggest/swgui"}, // describes the dialects
 	{path: "gateway", may: ". internal/request internal/ratefield go.yaml.in/yaml/v3"},
-	{path: "gateway/extauthz", may: ". gateway internal/request internal/ratefield github.com/envoyproxy/go-control-plane/envoy google.golang.org/grpc google.golang.org/genproto/googleapis/rpc google.golang.org/protobuf", planned: true},
+	{path: "gateway/extauthz", may: ". gateway internal/request internal/ratefield github.com/envoyproxy/go-control-plane/envoy google.golang.org/grpc google.golang.org/genproto/googleapis/rpc google.golang.org/protobuf"},
 	{path: "console", may: ". internal/request github.com/alexedwards/scs/v2"},
 	{path: "client", may: ". dialect/enveloped/wire"},
 	{path: "cli", may: "dialect/enveloped/wire client github.com/spf13/cobra github.com/zalando/go-keyring go.yaml.in/yaml/v3 golang.org/x/term"},
@@ -68,6 +68,7 @@ var rooms = []room{
 	{path: "examples/hookshop/cmd/hookbase", may: "examples/hookshop/consumer"},
 	{path: "examples/hookshop/cmd/aphids-cli", may: "examples/hookshop/consumer"},
 	{path: "examples/embed", may: ". guard storage/sqlite"}, // the library in a program of one's own
+	{path: "examples/gateways"},                             // gateways before an API, run
 	{path: "examples/samples"},                              // the documents' samples, run by curl, node and Python
 }
 
@@ -76,7 +77,7 @@ const tracing = "go.opentelemetry.io/otel go.opentelemetry.io/otel/sdk go.opente
 	"go.opentelemetry.io/otel/exporters/otlp/otlptrace/otlptracehttp go.opentelemetry.io/proto/otlp google.golang.org/protobuf"
 
 const everythingButCLI = `
-	. internal/request internal/password guard gateway console client
+	. internal/request internal/password guard gateway gateway/extauthz console client
 	dialect/enveloped dialect/enveloped/wire dialect/plain dialect/apidoc
 	storage/memory storage/sqlite storage/postgres limits/redis notify jobs`
 
@@ -127,7 +128,8 @@ const (
 		pgregory.net/rapid github.com/anishathalye/porcupine go.uber.org/goleak
 		github.com/google/go-cmp github.com/getkin/kin-openapi github.com/chromedp/chromedp
 		github.com/chromedp/cdproto github.com/alicebob/miniredis/v2 github.com/throttled/throttled/v2
-		github.com/coder/websocket github.com/dunglas/httpsfv`
+		github.com/coder/websocket github.com/dunglas/httpsfv
+		github.com/envoyproxy/go-control-plane/envoy google.golang.org/grpc google.golang.org/protobuf go.yaml.in/yaml/v3`
 	testNever = "C net/http/pprof expvar"
 )
 

@@ -50,8 +50,8 @@ func ParseProxies(text string) (*Proxies, error) {
 	return p, nil
 }
 
-// trusts reports whether an address is a proxy's.
-func (p *Proxies) trusts(a netip.Addr) bool {
+// Trusts reports whether an address is a proxy's.
+func (p *Proxies) Trusts(a netip.Addr) bool {
 	return p != nil && slices.ContainsFunc(p.networks, func(n netip.Prefix) bool { return n.Contains(a) })
 }
 
@@ -60,10 +60,24 @@ func (p *Proxies) trusts(a netip.Addr) bool {
 func (p *Proxies) Trusted(r *http.Request) (peer netip.Addr, trusted bool) {
 	peer = ClientAddr(r)
 	if !peer.IsValid() {
-		at, ok := r.Context().Value(http.LocalAddrContextKey).(net.Addr)
-		return peer, p != nil && p.unix && ok && at.Network() == "unix"
+		at, _ := r.Context().Value(http.LocalAddrContextKey).(net.Addr)
+		return peer, p.trustsSocket(at)
 	}
-	return peer, p.trusts(peer)
+	return peer, p.Trusts(peer)
+}
+
+// TrustedPeer is Trusted for the other end of a connection.
+func (p *Proxies) TrustedPeer(at net.Addr) (peer netip.Addr, trusted bool) {
+	tcp, ok := at.(*net.TCPAddr)
+	if !ok {
+		return netip.Addr{}, p.trustsSocket(at)
+	}
+	peer = tcp.AddrPort().Addr().Unmap().WithZone("")
+	return peer, p.Trusts(peer)
+}
+
+func (p *Proxies) trustsSocket(at net.Addr) bool {
+	return p != nil && p.unix && at != nil && at.Network() == "unix"
 }
 
 // Forwarded is the address that a chain of proxies states: the values of
@@ -84,7 +98,7 @@ func (p *Proxies) Forwarded(peer netip.Addr, values []string) netip.Addr {
 			if !ok {
 				return peer
 			}
-			if peer = a; !p.trusts(a) {
+			if peer = a; !p.Trusts(a) {
 				return a
 			}
 		}

@@ -24,8 +24,11 @@ import (
 // ID is the name of a request: the caller's own X-Request-Id where it is short
 // and plain, else a new one. What holds a key, put there by mistake, is not
 // taken: the id goes into the log and the audit record.
-func ID(h http.Header) string {
-	if given := h.Values("X-Request-Id"); len(given) == 1 && plainID(given[0]) && !holdsKey(given[0]) {
+func ID(h http.Header) string { return IDOf(h["X-Request-Id"]) }
+
+// IDOf is ID for the values of the header.
+func IDOf(given []string) string {
+	if len(given) == 1 && plainID(given[0]) && !holdsKey(given[0]) {
 		return given[0]
 	}
 	return halberd.NewRequestID().String()
