@@ -152,7 +152,7 @@ func BenchmarkReady(b *testing.B) {
 func untilReady(b *testing.B, hb, dir string) time.Duration {
 	b.Helper()
 	const listen = "127.0.0.1:18099"
-	cmd := exec.CommandContext(b.Context(), hb, "serve", "--data", dir, "--listen", listen)
+	cmd := exec.CommandContext(b.Context(), hb, "serve", "--data", dir, "--listen", listen, "--management-limit", "0")
 	var log bytes.Buffer
 	cmd.Stderr = &log
 	cmd.Cancel = func() error { return cmd.Process.Signal(os.Interrupt) }

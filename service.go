@@ -24,7 +24,8 @@ type Service struct {
 	log   *slog.Logger
 	clock func() time.Time
 
-	limiter *limiter
+	limiter    *limiter
+	management []readyLimit // of each credential's calls; empty: none
 
 	passwords Passwords // nil: no one signs in by password
 	decoyOnce sync.Once // guards the hash that unknown members are compared with
@@ -64,6 +65,9 @@ type Options struct {
 	// may present before it is answered RATE_LIMITED instead of UNAUTHORIZED.
 	// Zero: no bound.
 	GuessesPerMinute, GuessBurst int
+	// ManagementPerMinute and ManagementBurst bound the calls that one credential
+	// may make through a surface, checks apart (see Charge). Zero: no bound.
+	ManagementPerMinute, ManagementBurst int
 }
 
 const (
@@ -88,6 +92,7 @@ func New(ctx context.Context, store Store, o Options) (*Service, error) {
 	}
 	_, _ = rand.Read(s.flushed.writer[:]) // never fails
 	s.limiter = newLimiter(s.clock)
+	s.management = managementLimit(o.ManagementPerMinute, o.ManagementBurst)
 	s.guesses = newGuesses(s.clock(), o.GuessesPerMinute, o.GuessBurst)
 	s.dir = newDirectory(&s.tally)
 	if err := s.openSeal(ctx, o.Pepper); err != nil {

@@ -30,7 +30,12 @@ type server struct {
 
 func serve(t *testing.T) *server {
 	t.Helper()
-	s := &server{World: fixture.New(t), t: t, logs: &logbook{}}
+	return serveOn(t, fixture.New(t))
+}
+
+func serveOn(t *testing.T, w *fixture.World) *server {
+	t.Helper()
+	s := &server{World: w, t: t, logs: &logbook{}}
 	log := slog.New(slog.NewTextHandler(s.logs, nil))
 	v1, api, doc := enveloped.Handler(s.Service, log), plain.Handler(s.Service, log), apidoc.Handler()
 	hs := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {

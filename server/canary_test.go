@@ -20,7 +20,7 @@ import (
 func TestNoSecretIsWrittenAnywhere(t *testing.T) {
 	dir := shortDir(t)
 	collector := receive(t)
-	p := serve(t, dir, "--log-level", "debug", "--otlp-endpoint", collector.URL)
+	p := serve(t, dir, "--log-level", "debug", "--otlp-endpoint", collector.URL, "--management-limit", "0")
 	admin := adminKey(t, dir)
 	c := &canaries{secrets: map[string]string{"the admin key": admin}}
 	pepper, err := os.ReadFile(filepath.Join(dir, "pepper"))

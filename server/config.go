@@ -16,6 +16,8 @@ import (
 	"time"
 
 	"go.yaml.in/yaml/v3"
+
+	"github.com/halberdhq/halberd"
 )
 
 // Config is everything an operator can set; docs/reference/configuration.md
@@ -43,6 +45,11 @@ type Config struct {
 	// loopback nor a trusted proxy. Zero: 16384 and 1024.
 	MaxConnections           int `yaml:"max_connections"`
 	MaxConnectionsPerAddress int `yaml:"max_connections_per_address"`
+	// ManagementLimit is how many calls a minute one credential may make, checks
+	// apart, and ManagementBurst how many of them at once. Zero: no limit; unless
+	// they are set, 600 and 200.
+	ManagementLimit int `yaml:"management_limit"`
+	ManagementBurst int `yaml:"management_burst"`
 	// LogLevel is debug, info, warn or error. Zero: info.
 	LogLevel string `yaml:"log_level"`
 	// LogFormat is text or json. Zero: text.
@@ -111,6 +118,8 @@ func (c *Config) settings() []setting {
 		{"private_listen", "where metrics and profiles are read: unix:PATH or a loopback address (default unix:DIR/private.sock)", text(&c.PrivateListen)},
 		{"max_connections", "open connections of the public listener (default 16384)", count(&c.MaxConnections)},
 		{"max_connections_per_address", "those of one address (default 1024)", count(&c.MaxConnectionsPerAddress)},
+		{"management_limit", "calls a minute of one credential, checks apart; 0: no limit (default 600)", count(&c.ManagementLimit)},
+		{"management_burst", "how many of them at once (default 200)", count(&c.ManagementBurst)},
 		{"log_level", "debug, info, warn or error (default info); read again on SIGHUP", text(&c.LogLevel)},
 		{"log_format", "text or json (default text)", text(&c.LogFormat)},
 		{"otlp_endpoint", "send traces to this OpenTelemetry collector, such as http://127.0.0.1:4318 (default: none)", text(&c.OTLPEndpoint)},
@@ -129,7 +138,7 @@ type sources struct {
 // load reads the sources and fills the defaults in. Whatever it does not know
 // is an error that names it: a misspelled setting must not silently be a default.
 func (s sources) load() (Config, error) {
-	var c Config
+	c := Config{ManagementLimit: 600, ManagementBurst: 200}
 	known := c.settings()
 	file := s.file
 	byVariable := map[string]string{}
@@ -280,10 +289,21 @@ func (c *Config) complete() error {
 	if n := c.MaxConnectionsPerAddress; n < 1 || n > 1_000_000 {
 		return fmt.Errorf("max_connections_per_address must be 1 to 1000000, and is %d", n)
 	}
+	if n := c.ManagementLimit; n < 0 || n > 1_000_000 {
+		return fmt.Errorf("management_limit must be 0, for none, to 1000000, and is %d", n)
+	}
+	if n := c.ManagementBurst; (n < 1 && c.ManagementLimit > 0) || n < 0 || n > 1_000_000 {
+		return fmt.Errorf("management_burst must be 1 to 1000000, and is %d", n)
+	}
 	if c.ShutdownTimeout < 0 {
 		return fmt.Errorf("shutdown_timeout must not be negative, and is %s", c.ShutdownTimeout)
 	}
 	return nil
+}
+
+// options are the settings that the ground keeps to.
+func (c Config) options(log *slog.Logger) halberd.Options {
+	return halberd.Options{Logger: log, ManagementPerMinute: c.ManagementLimit, ManagementBurst: c.ManagementBurst}
 }
 
 func validPort(port string) bool {

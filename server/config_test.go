@@ -30,7 +30,7 @@ func TestTheZeroConfigIsComplete(t *testing.T) {
 	want := Config{
 		Listen: "127.0.0.1:8080", Data: "halberd-data", PublicURL: "http://127.0.0.1:8080",
 		PrivateListen: "unix:halberd-data/private.sock", LogLevel: "info", LogFormat: "text",
-		MaxConnections: 16384, MaxConnectionsPerAddress: 1024, ShutdownTimeout: 10 * time.Second,
+		MaxConnections: 16384, MaxConnectionsPerAddress: 1024, ManagementLimit: 600, ManagementBurst: 200, ShutdownTimeout: 10 * time.Second,
 	}
 	if err != nil || got != want {
 		t.Errorf("got %+v, %v\nwant %+v", got, err, want)
@@ -106,6 +106,8 @@ func TestAConfigurationThatMakesNoSenseIsRefusedByName(t *testing.T) {
 		"private nothing": {file: "private_listen: 'unix:'\n", want: []string{"private_listen must"}},
 		"level":           {file: "log_level: loud\n", want: []string{"log_level must"}},
 		"format":          {file: "log_format: xml\n", want: []string{"log_format must"}},
+		"burst of none":   {file: "management_burst: 0\n", want: []string{"management_burst must"}},
+		"a limit below 0": {file: "management_limit: -1\n", want: []string{"management_limit must", "0, for none"}},
 		"negative":        {file: "shutdown_timeout: -1s\n", want: []string{"shutdown_timeout must"}},
 		"a collector":     {file: "otlp_endpoint: localhost:4318\n", want: []string{"otlp_endpoint must"}},
 		"its password":    {file: "otlp_endpoint: http://u:hunter2@localhost\n", want: []string{"otlp_endpoint must"}},

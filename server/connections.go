@@ -113,6 +113,15 @@ func (c *connection) Close() error {
 	return c.Conn.Close()
 }
 
+// CloseWrite is how net/http lets an answer arrive before it closes a connection
+// of which something is unread: without it, the system resets the connection.
+func (c *connection) CloseWrite() error {
+	if half, ok := c.Conn.(interface{ CloseWrite() error }); ok {
+		return half.CloseWrite()
+	}
+	return nil
+}
+
 // admit is nil where there is no room.
 func (c *connections) admit(raw net.Conn) net.Conn {
 	n := &connection{Conn: raw, all: c, from: c.prefix(raw.RemoteAddr())}

@@ -84,7 +84,7 @@ func (w *witness) judge(t *testing.T, p *process, created map[string]made) {
 // A-56.
 func TestAKillLosesNothingThatWasAcknowledged(t *testing.T) {
 	dir := shortDir(t)
-	p := serve(t, dir, "--log-level", "error")
+	p := serve(t, dir, "--log-level", "error", "--management-limit", "0")
 	admin := adminKey(t, dir)
 	var acknowledged atomic.Int64
 	all := map[string]made{}
@@ -102,7 +102,7 @@ func TestAKillLosesNothingThatWasAcknowledged(t *testing.T) {
 		<-time.After(time.Duration(random(40_000)) * time.Microsecond)
 		p.kill()
 		storm.Wait()
-		p = serve(t, dir, "--log-level", "error")
+		p = serve(t, dir, "--log-level", "error", "--management-limit", "0")
 		w.judge(t, p, w.created)
 		if t.Failed() {
 			t.Fatalf("round %d", round)
@@ -126,7 +126,7 @@ func random(below uint64) uint64 {
 // Idempotency-Key and gets neither a second key nor the secret.
 func TestARetryAfterALostAnswerMakesNoSecondKey(t *testing.T) {
 	dir := shortDir(t)
-	p := serve(t, dir)
+	p := serve(t, dir, "--management-limit", "0")
 	admin := adminKey(t, dir)
 	body := `{"label":"once","project_id":null}`
 	first := p.call("POST", "/v1/api-keys", admin, body, "Idempotency-Key", "lost-answer-1")
@@ -134,7 +134,7 @@ func TestARetryAfterALostAnswerMakesNoSecondKey(t *testing.T) {
 		t.Fatal(first)
 	}
 	p.kill()
-	p = serve(t, dir)
+	p = serve(t, dir, "--management-limit", "0")
 	again := p.call("POST", "/v1/api-keys", admin, body, "Idempotency-Key", "lost-answer-1")
 	if again.status != 409 || again.text("error", "code") != "IDEMPOTENT_REPLAY" || again.text("error", "key_id") != first.text("data", "key_id") {
 		t.Errorf("%d %s", again.status, again.body)
@@ -149,7 +149,7 @@ func TestARetryAfterALostAnswerMakesNoSecondKey(t *testing.T) {
 // it again ends the same.
 func TestWhatWasUnderWayWhenKilledIsDoneWholeOrNotAtAll(t *testing.T) {
 	dir := shortDir(t)
-	p := serve(t, dir)
+	p := serve(t, dir, "--management-limit", "0")
 	admin := adminKey(t, dir)
 	for i := range max(6, rounds()/4) {
 		victim := p.create(fmt.Sprintf("victim %d", i))
@@ -163,7 +163,7 @@ func TestWhatWasUnderWayWhenKilledIsDoneWholeOrNotAtAll(t *testing.T) {
 		<-time.After(time.Duration(random(3000)) * time.Microsecond)
 		p.kill()
 		both.Wait()
-		p = serve(t, dir)
+		p = serve(t, dir, "--management-limit", "0")
 
 		again := p.call("POST", "/v1/api-keys", admin, body, "Idempotency-Key", once)
 		if again.status != 201 && again.text("error", "code") != "IDEMPOTENT_REPLAY" || create.status == 201 && again.status == 201 {

@@ -177,7 +177,7 @@ func (d *doctor) open(ctx context.Context) (closing func() error, err error) {
 	if !there(d.file(pepperFile)) {
 		return d.store.Close, nil // reported by files
 	}
-	svc, err := begun(ctx, d.store, quiet)
+	svc, err := begun(ctx, d.store, halberd.Options{Logger: quiet})
 	if err != nil {
 		return d.store.Close, err
 	}
@@ -404,8 +404,9 @@ func (d *doctor) certificate() {
 
 // begun is halberd.New for the operator at the machine, to whom the reason is
 // said without its code.
-func begun(ctx context.Context, store halberd.Store, log *slog.Logger) (*halberd.Service, error) {
-	svc, err := halberd.New(ctx, store, halberd.Options{Logger: log, Passwords: password.New()})
+func begun(ctx context.Context, store halberd.Store, o halberd.Options) (*halberd.Service, error) {
+	o.Passwords = password.New()
+	svc, err := halberd.New(ctx, store, o)
 	if e, ok := errors.AsType[*halberd.Error](err); ok {
 		return nil, &refusedStart{e}
 	}

@@ -10,6 +10,7 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"github.com/halberdhq/halberd"
 	"github.com/halberdhq/halberd/storage/sqlite"
 )
 
@@ -59,7 +60,7 @@ func recoverKey(ctx context.Context, dir string, log io.Writer) (err error) {
 	if err != nil {
 		return err
 	}
-	svc, err := begun(ctx, store, logger)
+	svc, err := begun(ctx, store, halberd.Options{Logger: logger})
 	if err != nil {
 		return errors.Join(err, store.Close())
 	}

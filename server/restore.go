@@ -148,7 +148,7 @@ func (r *restoring) try(ctx context.Context, trial string) (st halberd.Stats, er
 	if len(findings) > 0 {
 		return st, errors.New(strings.Join(findings, "; "))
 	}
-	svc, err := begun(ctx, store, slog.New(slog.NewTextHandler(r.words, nil)))
+	svc, err := begun(ctx, store, halberd.Options{Logger: slog.New(slog.NewTextHandler(r.words, nil))})
 	if err != nil {
 		return st, err
 	}

@@ -98,7 +98,7 @@ func (in *instance) run(ctx context.Context, hup <-chan os.Signal, stdout io.Wri
 		return err
 	}
 	begin := in.now()
-	svc, err := begun(ctx, in.store, in.log)
+	svc, err := begun(ctx, in.store, in.current().options(in.log))
 	if err != nil {
 		return err
 	}

@@ -427,6 +427,8 @@ ext_authz_listen: ""
 private_listen: unix:/srv/halberd/private.sock
 max_connections: 16384
 max_connections_per_address: 1024
+management_limit: 600
+management_burst: 200
 log_level: debug
 log_format: text
 otlp_endpoint: ""

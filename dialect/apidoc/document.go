@@ -92,6 +92,9 @@ func (d *builder) add(tag string, op *request.Operation, refuse refusal) {
 		Headers:     headers(op.Status),
 		Content:     map[string]*huma.MediaType{request.JSON: {Schema: d.schemas.of(op.Answer)}},
 	}
+	if !op.Free {
+		limitHeaders(o.Responses[strconv.Itoa(op.Status)].Headers)
+	}
 	codes := map[int][]string{}
 	for _, code := range op.Codes() {
 		status := request.Status(code)
@@ -166,8 +169,20 @@ func headers(status int) map[string]*huma.Param {
 	switch status {
 	case http.StatusUnauthorized, http.StatusForbidden:
 		out["WWW-Authenticate"] = &huma.Param{Schema: &huma.Schema{Type: huma.TypeString}, Description: "RFC 6750"}
-	case http.StatusTooManyRequests, http.StatusServiceUnavailable:
+	case http.StatusTooManyRequests:
+		limitHeaders(out)
+		out["Retry-After"] = &huma.Param{Schema: &huma.Schema{Type: huma.TypeInteger}, Description: "Seconds"}
+	case http.StatusServiceUnavailable:
 		out["Retry-After"] = &huma.Param{Schema: &huma.Schema{Type: huma.TypeInteger}, Description: "Seconds"}
 	}
 	return out
+}
+
+// limitHeaders adds where the caller's limit stands.
+func limitHeaders(to map[string]*huma.Param) {
+	text := func(doc string) *huma.Param {
+		return &huma.Param{Schema: &huma.Schema{Type: huma.TypeString}, Description: doc}
+	}
+	to["RateLimit-Policy"] = text("What the caller may call a minute, such as `\"management\";q=600;w=60` (draft-ietf-httpapi-ratelimit-headers-11)")
+	to["RateLimit"] = text("Where that stands, such as `\"management\";r=199;t=1`")
 }

@@ -62,7 +62,7 @@ func keyOperations() []request.Operation {
 			Summary: "Check a key",
 			Doc: "200 whenever the answer is known, also when it is no. `code` is the first that applies of MALFORMED, NOT_FOUND, REVOKED, INACTIVE, NOT_YET_VALID, EXPIRED, " +
 				"IP_NOT_ALLOWED, INSUFFICIENT_SCOPE, RESOURCE_NOT_ALLOWED, RATE_LIMITED, QUOTA_EXCEEDED, VALID. Never cache a verdict.",
-			Action: halberd.ActionVerify, Quiet: true,
+			Action: halberd.ActionVerify, Quiet: true, Free: true,
 			Handling: request.Appends[VerifyKey, one[wire.Verdict]](verify),
 		},
 		{
@@ -70,7 +70,7 @@ func keyOperations() []request.Operation {
 			Summary: "Check up to 100 keys",
 			Doc: "The verdicts stand in the order of the checks, each as the check alone would have it. While one of the checks makes no sense none is made, " +
 				"and `error.field` says which: `checks[3].cost`.",
-			Action: halberd.ActionVerify, Quiet: true,
+			Action: halberd.ActionVerify, Quiet: true, Free: true,
 			Handling: request.Appends[VerifyKeys, wire.Verdicts](verifyBatch),
 		},
 		{

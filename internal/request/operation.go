@@ -31,6 +31,9 @@ type Operation struct {
 	// Quiet says that a success is logged at level DEBUG only: a line for each
 	// check would cost more than the check.
 	Quiet bool
+	// Free says that it takes nothing from what its caller may call a minute
+	// (halberd.Service.Charge).
+	Free bool
 	Handling
 }
 

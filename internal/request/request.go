@@ -7,6 +7,7 @@
 //
 //	path and method     404, 405
 //	credential          400 several that differ, 401 none or not a good one
+//	its caller's pace   429, unless the operation is free
 //	right               403, before any value is judged
 //	headers, query      400
 //	body                413, 415, 400

@@ -1,6 +1,7 @@
 package request
 
 import (
+	"errors"
 	"log/slog"
 	"net/http"
 	"path"
@@ -10,6 +11,7 @@ import (
 	"time"
 
 	"github.com/halberdhq/halberd"
+	"github.com/halberdhq/halberd/internal/ratefield"
 )
 
 // Surface is one dialect in front of a Service.
@@ -119,6 +121,18 @@ func (res resource) methods() []string {
 	return out
 }
 
+// charge takes the call from its caller's limit, and says in the answer where that
+// stands, whatever else the answer is.
+func (x *exchange) charge(by halberd.Actor) error {
+	states, err := x.surface.Service.Charge(by)
+	retry := time.Duration(0)
+	if e, ok := errors.AsType[*halberd.Error](err); ok {
+		retry = e.RetryAfter
+	}
+	ratefield.Set(x.Header(), &states, retry)
+	return err
+}
+
 // do is the order of refusal.
 func (x *exchange) do(op *Operation, r *http.Request) error {
 	svc := x.surface.Service
@@ -133,6 +147,11 @@ func (x *exchange) do(op *Operation, r *http.Request) error {
 		return err
 	}
 	x.actor = by
+	if !op.Free {
+		if err := x.charge(by); err != nil {
+			return err
+		}
+	}
 	if err := svc.Permit(by, op.Action); err != nil {
 		return err
 	}

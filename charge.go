@@ -1,0 +1,40 @@
+package halberd
+
+import "time"
+
+// managementName is what the limit of a credential's calls is called. Its state
+// lies beside that of the key's own limits, under a name that none of them can have.
+const managementName = "management"
+
+func managementLimit(perMinute, burst int) []readyLimit {
+	if perMinute <= 0 {
+		return nil
+	}
+	limits := ready(RateLimits{{Name: managementName, Limit: int64(perMinute), WindowSeconds: 60, Burst: int64(max(burst, 1))}})
+	limits[0].tag = nameTag("\x00" + managementName)
+	return limits
+}
+
+// Charge takes one call from what a credential may make a minute to manage keys
+// (Options.ManagementPerMinute), and says where that stands. Surfaces ask it once
+// for each call that is no check. Beyond the limit it is RATE_LIMITED; nothing of
+// it counts against the key's own limits.
+func (s *Service) Charge(by Actor) (LimitStates, error) {
+	var id KeyID
+	switch by.kind {
+	case ActorKey:
+		id = by.key
+	case ActorMember:
+		id = KeyID(by.member)
+	default: // the program itself
+		return LimitStates{}, nil
+	}
+	var v Verdict
+	if len(s.management) == 0 || s.limiter.take(&v, &subject{key: id}, s.management, s.clock(), 1) {
+		return v.RateLimits, nil
+	}
+	return v.RateLimits, &Error{
+		Code: CodeRateLimited, RetryAfter: max(v.RetryAfter, time.Millisecond),
+		Message: "too many calls with this credential: wait, then retry with exponential backoff",
+	}
+}
