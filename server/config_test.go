@@ -30,7 +30,8 @@ func TestTheZeroConfigIsComplete(t *testing.T) {
 	want := Config{
 		Listen: "127.0.0.1:8080", Data: "halberd-data", PublicURL: "http://127.0.0.1:8080",
 		PrivateListen: "unix:halberd-data/private.sock", LogLevel: "info", LogFormat: "text",
-		MaxConnections: 16384, MaxConnectionsPerAddress: 1024, ManagementLimit: 600, ManagementBurst: 200, ShutdownTimeout: 10 * time.Second,
+		MaxConnections: 16384, MaxConnectionsPerAddress: 1024, ManagementLimit: 600, ManagementBurst: 200, OTLPSampleRatio: 1,
+		ShutdownTimeout: 10 * time.Second,
 	}
 	if err != nil || got != want {
 		t.Errorf("got %+v, %v\nwant %+v", got, err, want)
