@@ -42,7 +42,7 @@ type app struct {
 	// The flags of every verb that talks to a server.
 	url     string
 	profile string
-	format  format
+	format  string
 	noColor bool
 	quiet   bool
 }

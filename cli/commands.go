@@ -43,6 +43,7 @@ func (a *app) commands(extra []*cobra.Command) *cobra.Command {
 			a.projectsList(), a.projectsCreate(), a.projectsGet(), a.projectsUpdate(), a.projectsDelete())),
 		a.talks(a.group("organizations", "The tenants of an instance, for operators", groupKeys,
 			a.organizationsList(), a.organizationsCreate(), a.organizationsGet(), a.organizationsUpdate())),
+		a.talksIn(a.usageVerb(), "plot, table, json, yaml or csv", usageFormats),
 		a.talks(a.audit()),
 		a.talks(a.whoami()),
 		a.login(),
@@ -101,10 +102,15 @@ var connectionFlags = []string{"url", "profile", "output", "no-color", "quiet"}
 // talks gives a verb, and all below it, the flags of those that talk to a
 // server.
 func (a *app) talks(c *cobra.Command) *cobra.Command {
+	return a.talksIn(c, "table, json or yaml", formats)
+}
+
+// talksIn is talks for a verb with formats of its own.
+func (a *app) talksIn(c *cobra.Command, help string, formats []string) *cobra.Command {
 	f := c.PersistentFlags()
 	f.StringVar(&a.url, "url", "", "the server's address")
 	f.StringVar(&a.profile, "profile", "", "the profile to use (default: the current one)")
-	f.VarP(&a.format, "output", "o", "table, json or yaml")
+	f.VarP(output{&a.format, formats}, "output", "o", help)
 	f.BoolVar(&a.noColor, "no-color", false, "no colors (also: NO_COLOR)")
 	f.BoolVarP(&a.quiet, "quiet", "q", false, "only the key or the ids, no words")
 	_ = c.RegisterFlagCompletionFunc("output", cobra.FixedCompletions(formats, cobra.ShellCompDirectiveNoFileComp))

@@ -108,6 +108,8 @@ func describeKey(p *page, k *wire.Key) {
 	p.factIf("not before", instant(k.NotBefore))
 	p.fact("expires", text(cmp.Or(instant(k.ExpiresAt), "never")))
 	p.fact("last used", text(cmp.Or(instant(k.LastUsedAt), "never")))
+	p.factIf("from", deref(k.LastUsedFrom))
+	p.factIf("by", deref(k.LastUsedAgent))
 	if k.PreviousExpiresAt != nil {
 		p.fact("overlap", text("the old secret works until "+instant(k.PreviousExpiresAt)))
 	}

@@ -16,19 +16,29 @@ import (
 	"github.com/halberdhq/halberd/dialect/enveloped/wire"
 )
 
-// formats are the values of --output; the first is the default.
+// formats are what --output may be everywhere; the first is the default.
 var formats = []string{"table", "json", "yaml"}
 
-// format is a --output. The zero format is table.
-type format string
+// output is the flag --output, one of some words.
+type output struct {
+	to *string
+	of []string
+}
 
-func (f *format) String() string { return string(*f) }
-func (*format) Type() string     { return "format" }
-func (f *format) Set(s string) error {
-	if !slices.Contains(formats, s) {
-		return fmt.Errorf("must be %s", strings.Join(formats, ", "))
+func (o output) String() string {
+	if o.to == nil { // of pflag's own making
+		return ""
 	}
-	*f = format(s)
+	return *o.to
+}
+
+func (output) Type() string { return "format" }
+
+func (o output) Set(s string) error {
+	if !slices.Contains(o.of, s) {
+		return fmt.Errorf("must be %s", strings.Join(o.of, ", "))
+	}
+	*o.to = s
 	return nil
 }
 

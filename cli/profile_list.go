@@ -21,7 +21,7 @@ func (a *app) profileList() *cobra.Command {
 		Short:   "List the profiles",
 		Example: `  hb profile list`,
 	}
-	c.Flags().VarP(&a.format, "output", "o", "table, json or yaml")
+	c.Flags().VarP(output{&a.format, formats}, "output", "o", "table, json or yaml")
 	c.RunE = func(*cobra.Command, []string) error {
 		book, err := a.readProfiles()
 		if err != nil {

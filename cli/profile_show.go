@@ -12,7 +12,7 @@ func (a *app) profileShow() *cobra.Command {
 		Short:   "Show a profile (default: the one in use), without its key",
 		Example: `  hb profile show prod`,
 	}
-	c.Flags().VarP(&a.format, "output", "o", "table, json or yaml")
+	c.Flags().VarP(output{&a.format, formats}, "output", "o", "table, json or yaml")
 	c.RunE = func(_ *cobra.Command, args []string) error {
 		book, name, p, err := a.theProfile(strings.Join(args, ""))
 		if err != nil {

@@ -33,6 +33,8 @@ var rules = map[string]struct{ own, elsewhere string }{
 	"DELETE /v1/api-keys/{id}":          {"401 403 403 403 200 200 200", "404 404 404"},
 	"POST /v1/api-keys/{id}/rotate":     {"401 403 403 403 200 200 200", "404 404 404"},
 	"DELETE /v1/api-keys/{id}/previous": {"401 403 403 403 200 200 200", "404 404 404"},
+	"GET /v1/api-keys/{id}/usage":       {"401 200 200 403 200 200 200", "404 404 404"},
+	"GET /v1/usage":                     {"401 200 200 403 200 200 200", "404 404 404"},
 	"GET /v1/whoami":                    {"401 200 200 200 200 200 200", "- - -"},
 	"GET /v1/projects":                  {"401 200 200 403 200 200 200", "- 404 404"},
 	"POST /v1/projects":                 {"401 403 403 403 403 201 201", "- 404 404"},
@@ -115,7 +117,7 @@ func (s *server) thing(op, where string, own site, neighbor, foreign site) reque
 		}
 	case "POST /v1/organizations":
 		q.body = `{"name":"x"}`
-	case "GET /v1/api-keys":
+	case "GET /v1/api-keys", "GET /v1/usage":
 		if named {
 			q.path += "?project_id=" + at.project.String()
 		}

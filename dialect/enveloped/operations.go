@@ -2,6 +2,7 @@ package enveloped
 
 import (
 	"net/http"
+	"slices"
 
 	"github.com/halberdhq/halberd"
 	"github.com/halberdhq/halberd/dialect/enveloped/wire"
@@ -10,7 +11,7 @@ import (
 
 // Operations is the dialect's table, in the order of the reference.
 func Operations() []request.Operation {
-	return append(keyOperations(), adminOperations()...)
+	return slices.Concat(keyOperations(), usageOperations(), adminOperations())
 }
 
 func keyOperations() []request.Operation {

@@ -29,6 +29,7 @@ func key(k *halberd.Key, now time.Time) wire.Key {
 		State: string(k.StateAt(now)), Active: k.Active,
 		CreatedAt: k.CreatedAt, CreatedBy: k.CreatedBy,
 		ExpiresAt: timeOrNull(k.ExpiresAt), NotBefore: timeOrNull(k.NotBefore), LastUsedAt: timeOrNull(k.LastUsedAt),
+		LastUsedFrom: addrOrNull(k.LastUsedFrom), LastUsedAgent: textOrNull(k.LastUsedAgent),
 		RevokedAt: timeOrNull(k.RevokedAt), RevokedBy: textOrNull(k.RevokedBy), RevokeReason: textOrNull(k.RevokeReason),
 		PreviousExpiresAt: timeOrNull(k.PreviousExpiresAt),
 		IPAllow:           ipAllow(k.IPAllow), RateLimits: limits(k.RateLimits),
@@ -105,6 +106,13 @@ func textOrNull(s string) *string {
 		return nil
 	}
 	return &s
+}
+
+func addrOrNull(a netip.Addr) *string {
+	if !a.IsValid() {
+		return nil
+	}
+	return textOrNull(a.String())
 }
 
 func timeOrNull(t time.Time) *time.Time {

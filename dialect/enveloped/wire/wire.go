@@ -81,6 +81,8 @@ type Key struct {
 	ExpiresAt         *time.Time        `json:"expires_at"`
 	NotBefore         *time.Time        `json:"not_before"`
 	LastUsedAt        *time.Time        `json:"last_used_at"`
+	LastUsedFrom      *string           `json:"last_used_from" doc:"The address of the last use, or of one at most a second before; null: not told" example:"203.0.113.7"`
+	LastUsedAgent     *string           `json:"last_used_agent" doc:"The program of that use, as it called itself, at most 256 bytes; null: not told" example:"curl/8.14.1"`
 	RevokedAt         *time.Time        `json:"revoked_at"`
 	RevokedBy         *string           `json:"revoked_by"`
 	RevokeReason      *string           `json:"revoke_reason"`
