@@ -5,7 +5,6 @@ import (
 	"strconv"
 	"strings"
 
-	"github.com/halberdhq/halberd"
 	"github.com/halberdhq/halberd/dialect/enveloped/wire"
 )
 
@@ -18,7 +17,7 @@ const (
 // plot draws a series: a line a point, with its numbers before the bar, so that
 // it can be read without color, and without bars. It fits 80 columns.
 func (p *page) plot(u *wire.Usage) {
-	valid := string(halberd.Valid)
+	const valid = "VALID"
 	most, widest := int64(0), len("REFUSED")
 	for _, point := range u.Series {
 		n := sum(point.Counts)

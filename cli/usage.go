@@ -13,7 +13,6 @@ import (
 
 	"github.com/spf13/cobra"
 
-	"github.com/halberdhq/halberd"
 	"github.com/halberdhq/halberd/client"
 	"github.com/halberdhq/halberd/dialect/enveloped/wire"
 )
@@ -120,15 +119,12 @@ func fallen(u *wire.Usage) (codes []string) {
 	for code := range u.Total {
 		codes = append(codes, code)
 	}
+	known := client.UsageVerdicts()
 	rank := func(code string) int {
-		if code == string(halberd.Valid) {
-			return -1
+		if i := slices.Index(known, code); i >= 0 {
+			return i
 		}
-		i := slices.Index(halberd.VerdictCodes(), halberd.VerdictCode(code))
-		if i < 0 {
-			return len(halberd.VerdictCodes())
-		}
-		return i
+		return len(known)
 	}
 	slices.SortFunc(codes, func(a, b string) int { return cmp.Or(cmp.Compare(rank(a), rank(b)), cmp.Compare(a, b)) })
 	return codes
@@ -146,10 +142,8 @@ func stepTime(t time.Time, step string) string {
 // spreadsheet takes for a formula.
 func usageCSV(u *wire.Usage) ([]byte, error) {
 	all := wire.Usage{Total: maps.Clone(u.Total)}
-	for _, code := range halberd.VerdictCodes() {
-		if code != halberd.Malformed && code != halberd.NotFound { // of no key, so never counted for one
-			all.Total[string(code)] = 0
-		}
+	for _, code := range client.UsageVerdicts() {
+		all.Total[code] = 0
 	}
 	codes := fallen(&all)
 	head := []string{"start", "total"}

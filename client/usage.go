@@ -5,8 +5,21 @@ import (
 	"net/http"
 	"net/url"
 
+	"github.com/halberdhq/halberd"
 	"github.com/halberdhq/halberd/dialect/enveloped/wire"
 )
+
+// UsageVerdicts lists what is counted for keys, by the names in wire.Usage:
+// VALID, then the refusals in the order in which they are judged.
+func UsageVerdicts() []string {
+	out := []string{string(halberd.Valid)}
+	for _, code := range halberd.VerdictCodes() {
+		if code != halberd.Malformed && code != halberd.NotFound && code != halberd.Valid { // the first two are of no key
+			out = append(out, string(code))
+		}
+	}
+	return out
+}
 
 // UsageQuery selects a series. The zero query is the last 24 hours, by hour, of
 // all that the caller reaches.
