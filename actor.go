@@ -32,6 +32,7 @@ type Actor struct {
 	resources    Resources
 	ipAllow      []netip.Prefix
 	rateLimits   RateLimits
+	quota        *Quota
 	expiresAt    time.Time
 	digest       Digest     // of the secret that was presented
 	from         netip.Addr // where it was presented

@@ -16,6 +16,7 @@ type policy struct {
 	resources  Resources
 	ipAllow    []netip.Prefix
 	rateLimits RateLimits // nil: the project's
+	quota      *Quota     // nil: none
 	operator   bool
 }
 
@@ -23,11 +24,12 @@ type policyJSON struct {
 	Resources  []string       `json:"resources,omitempty"`
 	IPAllow    []netip.Prefix `json:"ip_allow,omitempty"`
 	RateLimits *RateLimits    `json:"rate_limits,omitempty"`
+	Quota      *Quota         `json:"quota,omitempty"`
 	Operator   bool           `json:"operator,omitempty"`
 }
 
 func (p *policy) encode() string {
-	j := policyJSON{IPAllow: p.ipAllow, Operator: p.operator}
+	j := policyJSON{IPAllow: p.ipAllow, Quota: p.quota, Operator: p.operator}
 	if !p.resources.All() {
 		j.Resources = p.resources.list
 	}
@@ -42,7 +44,7 @@ func decodePolicy(scopes, text string) (*policy, error) {
 	if err := json.Unmarshal([]byte(text), &j); err != nil {
 		return nil, fmt.Errorf("policy of a key: %w", err)
 	}
-	p := &policy{resources: AllResources(), ipAllow: j.IPAllow, operator: j.Operator}
+	p := &policy{resources: AllResources(), ipAllow: j.IPAllow, quota: j.Quota, operator: j.Operator}
 	var err error
 	if p.scopes, err = ParseScopes(strings.Fields(scopes)); err != nil {
 		return nil, err
@@ -69,7 +71,7 @@ type keyDetail struct {
 
 // record is k as engines keep it, but for the digests and the MAC.
 func (k *Key) record() KeyRecord {
-	p := policy{resources: k.Resources, ipAllow: k.IPAllow, rateLimits: k.RateLimits, operator: k.Operator}
+	p := policy{resources: k.Resources, ipAllow: k.IPAllow, rateLimits: k.RateLimits, quota: k.Quota, operator: k.Operator}
 	r := KeyRecord{
 		ID: k.ID, Organization: k.Organization, Project: k.Project,
 		State: StateActive, Hint: k.Hint, Name: k.Name, ExternalID: k.ExternalID,
@@ -102,7 +104,7 @@ func (r *KeyRecord) key() (Key, error) {
 	return Key{
 		ID: r.ID, Organization: r.Organization, Project: r.Project, Operator: p.operator,
 		Name: r.Name, Hint: r.Hint, ExternalID: r.ExternalID, Metadata: d.Metadata,
-		Scopes: p.scopes, Resources: p.resources, IPAllow: p.ipAllow, RateLimits: p.rateLimits,
+		Scopes: p.scopes, Resources: p.resources, IPAllow: p.ipAllow, RateLimits: p.rateLimits, Quota: p.quota,
 		Active:    r.State == StateActive,
 		CreatedAt: instant(r.CreatedAt), CreatedBy: d.CreatedBy, OwnedBy: d.OwnedBy,
 		ExpiresAt: instant(r.ExpiresAt), NotBefore: instant(r.NotBefore),

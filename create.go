@@ -108,6 +108,12 @@ func (s *Service) plan(tx Tx, by Actor, n NewKey) (Key, *Project, error) {
 	} else if !projectLimits.within(by.rateLimits) {
 		k.RateLimits = by.rateLimits.and(projectLimits)
 	}
+	k.Quota = by.quota
+	if n.Quota.Set {
+		if k.Quota, err = n.Quota.Value.validate(); err != nil {
+			return Key{}, nil, err
+		}
+	}
 	if k.ExpiresAt, err = planExpiry(by, n, now, p); err != nil {
 		return Key{}, nil, err
 	}

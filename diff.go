@@ -20,12 +20,16 @@ func keyFields(k *Key) map[string]any {
 	if k.RateLimits != nil {
 		limits = k.RateLimits
 	}
+	var quota any
+	if k.Quota != nil {
+		quota = *k.Quota
+	}
 	return map[string]any{
 		"label": k.Name, "prefix": k.Hint, "project_id": k.Project.String(), "external_id": k.ExternalID,
 		"owned_by": k.OwnedBy.String(),
 		"metadata": orNil(len(k.Metadata) == 0, k.Metadata),
 		"scopes":   orNil(k.Scopes.IsZero(), k.Scopes.Strings()), "resources": orNil(k.Resources.IsZero(), k.Resources.Strings()),
-		"ip_allow": orNil(len(k.IPAllow) == 0, k.IPAllow), "rate_limits": limits,
+		"ip_allow": orNil(len(k.IPAllow) == 0, k.IPAllow), "rate_limits": limits, "quota": quota,
 		"active": k.Active, "operator": k.Operator,
 		"expires_at": timeOrNil(k.ExpiresAt), "not_before": timeOrNil(k.NotBefore),
 		"previous_expires_at": timeOrNil(k.PreviousExpiresAt),

@@ -173,7 +173,7 @@ func (s *Service) refreshKey(r Reader, by Actor) (Actor, error) {
 	}
 	return Actor{
 		kind: ActorKey, key: k.ID, organization: k.Organization, project: k.Project, operator: k.Operator,
-		scopes: k.Scopes, resources: k.Resources, ipAllow: k.IPAllow, rateLimits: k.RateLimits, expiresAt: k.ExpiresAt,
+		scopes: k.Scopes, resources: k.Resources, ipAllow: k.IPAllow, rateLimits: k.RateLimits, quota: k.Quota, expiresAt: k.ExpiresAt,
 		digest: by.digest, from: by.from, request: by.request,
 	}, nil
 }

@@ -26,6 +26,8 @@ func (a Actor) grants(k *Key, project RateLimits) error {
 		return refuse(CodeScopeEscalation, "expires_at is later than the end of your own key, %s", a.expiresAt.Format(time.RFC3339))
 	case !k.limits(project).within(a.rateLimits):
 		return refuse(CodeScopeEscalation, "rate_limits go beyond those of your own key")
+	case !k.Quota.within(a.quota):
+		return refuse(CodeScopeEscalation, "quota goes beyond that of your own key")
 	}
 	return nil
 }

@@ -31,8 +31,10 @@ type Key struct {
 
 	Scopes     Scopes
 	Resources  Resources
-	IPAllow    []netip.Prefix // empty: every address
-	RateLimits RateLimits     // nil: the project's
+	IPAllow    []netip.Prefix    // empty: every address
+	RateLimits RateLimits        // nil: the project's
+	Quota      *Quota            // nil: none; shared, never changed
+	QuotaState Maybe[QuotaState] // where Quota stands; told of one key at a time, by Get and WhoAmI
 
 	Active            bool // false: deactivated, may return
 	CreatedAt         time.Time
@@ -104,6 +106,7 @@ type NewKey struct {
 	Metadata      map[string]string
 	IPAllow       Maybe[[]netip.Prefix]
 	RateLimits    Maybe[RateLimits]
+	Quota         Maybe[*Quota]
 }
 
 // KeyPatch changes a key; what is not Set stays.
@@ -118,6 +121,7 @@ type KeyPatch struct {
 	Metadata      Maybe[map[string]*string] // merged by name; a nil value removes one, a nil map all
 	IPAllow       Maybe[[]netip.Prefix]
 	RateLimits    Maybe[RateLimits] // nil inside: back to the project's
+	Quota         Maybe[*Quota]     // nil inside: none
 	Active        Maybe[bool]
 }
 

@@ -19,7 +19,9 @@ func (s *Service) WhoAmI(ctx context.Context, by Actor) (k Key, err error) {
 		if by.kind != ActorKey {
 			return errNotFound()
 		}
-		k, _, err = s.keyOf(r, by, by.key)
+		if k, _, err = s.keyOf(r, by, by.key); err == nil {
+			err = s.tellQuota(r, &k)
+		}
 		return err
 	})
 	return k, err
@@ -28,10 +30,22 @@ func (s *Service) WhoAmI(ctx context.Context, by Actor) (k Key, err error) {
 // Get reads one key. What the actor does not reach is not there.
 func (s *Service) Get(ctx context.Context, by Actor, id KeyID) (k Key, err error) {
 	err = s.look(ctx, by, ActionReadKeys, func(r Reader) error {
-		k, _, err = s.keyOf(r, by, id)
+		if k, _, err = s.keyOf(r, by, id); err == nil {
+			err = s.tellQuota(r, &k)
+		}
 		return err
 	})
 	return k, err
+}
+
+func (s *Service) tellQuota(r Reader, k *Key) error {
+	if k.Quota == nil {
+		return nil
+	}
+	who := subject{k.ID, &owner{organization: k.Organization, project: k.Project}, k.ExternalID}
+	st, err := s.quotas.left(r, &who, k.Quota, s.clock())
+	k.QuotaState = Some(st)
+	return err
 }
 
 // Describe reads the name and the metadata of a key that VerifyFor has told by

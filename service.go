@@ -4,6 +4,7 @@ import (
 	"context"
 	"crypto/rand"
 	"errors"
+	"fmt"
 	"log/slog"
 	"sync"
 	"sync/atomic"
@@ -26,6 +27,7 @@ type Service struct {
 
 	limiter    *limiter
 	management []readyLimit // of each credential's calls; empty: none
+	quotas     *quotas
 
 	passwords Passwords // nil: no one signs in by password
 	decoyOnce sync.Once // guards the hash that unknown members are compared with
@@ -94,6 +96,7 @@ func New(ctx context.Context, store Store, o Options) (*Service, error) {
 	s.limiter = newLimiter(s.clock)
 	s.management = managementLimit(o.ManagementPerMinute, o.ManagementBurst)
 	s.guesses = newGuesses(s.clock(), o.GuessesPerMinute, o.GuessBurst)
+	s.quotas = newQuotas(store, &s.limiter.seeds, s.clock)
 	s.dir = newDirectory(&s.tally)
 	if err := s.openSeal(ctx, o.Pepper); err != nil {
 		return nil, err
@@ -104,6 +107,12 @@ func New(ctx context.Context, store Store, o Options) (*Service, error) {
 	}
 	if err := s.replayTombstones(ctx); err != nil {
 		return nil, err
+	}
+	if err := s.quotas.open(ctx); err != nil {
+		return nil, fmt.Errorf("read the quotas: %w", err)
+	}
+	if lost := s.quotas.forfeited; lost.Uses > 0 {
+		s.log.Warn("uses of quotas were forfeited: the server before this one did not end cleanly", "quotas", lost.Quotas, "uses", lost.Uses)
 	}
 	every := o.FlushEvery
 	if every <= 0 {
@@ -158,6 +167,11 @@ func (s *Service) Close() error {
 	close(s.closing)
 	s.done.Wait()
 	s.flush(context.Background())
+	ctx, cancel := context.WithTimeout(context.Background(), giveBackLimit)
+	defer cancel()
+	if err := s.quotas.close(ctx); err != nil {
+		s.log.Error("what was left of quotas could not be given back and is forfeited", "why", err)
+	}
 	return s.store.Close()
 }
 
@@ -167,6 +181,8 @@ type Stats struct {
 	Revision int64                 // of the last change applied
 	Damaged  int                   // rows refused
 	Verdicts map[VerdictCode]int64 // since the start; VALID up to the last flush
+
+	Forfeited Forfeits // when this Service began
 }
 
 // Stats counts for dashboards.
@@ -174,7 +190,7 @@ func (s *Service) Stats() Stats {
 	s.dir.mu.Lock()
 	damaged := len(s.dir.damaged)
 	s.dir.mu.Unlock()
-	st := Stats{Keys: s.dir.keys.Len(), Revision: s.dir.revision.Load(), Damaged: damaged, Verdicts: map[VerdictCode]int64{}}
+	st := Stats{Keys: s.dir.keys.Len(), Revision: s.dir.revision.Load(), Damaged: damaged, Verdicts: map[VerdictCode]int64{}, Forfeited: s.quotas.forfeited}
 	for i, name := range verdictNames {
 		st.Verdicts[name] = s.verdicts[i].Load()
 	}

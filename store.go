@@ -84,6 +84,14 @@ type Reader interface {
 	// members whose role is admin.
 	CountAdminMembers(org OrganizationID, except MemberID) (int, error)
 
+	// Quota is what was handed out of a quota; ErrNotFound when nothing ever was.
+	Quota(id QuotaID) (QuotaRecord, error)
+	// Quotas lists, by id, at most limit records after the given one.
+	Quotas(after QuotaID, limit int) ([]QuotaRecord, error)
+	// LentQuotas counts the records with something lent whose period has not
+	// ended at now, and sums what they lent.
+	LentQuotas(now int64) (quotas, uses int64, err error)
+
 	// Idempotent finds what was recorded under (actor, route, key) and has not
 	// ended at now.
 	Idempotent(actor, route string, key [32]byte, now int64) (IdempotencyRecord, error)
@@ -120,6 +128,10 @@ type Tx interface {
 	// has its email, identity or invitation, and when the stored one is removed
 	// and the new one is not.
 	PutMember(MemberRecord) error
+
+	// PutQuota adds a record, or replaces the one with its id. It is no change
+	// that Follow tells of, and counts as no revision.
+	PutQuota(QuotaRecord) error
 
 	// RecordIdempotency keeps a record, and drops some that ended before now.
 	RecordIdempotency(r IdempotencyRecord, now int64) error
@@ -210,6 +222,20 @@ type MemberName struct {
 	Identity string
 	Invite   Digest
 }
+
+// QuotaRecord is how much of a quota was handed out in its latest period.
+type QuotaRecord struct {
+	ID     QuotaID
+	Period int64 // its beginning, in Unix seconds
+	Ends   int64 // 0: never
+	Taken  int64
+	// Lent is how much of Taken a process may hold unspent; 0 once it gave it
+	// back. When that process is gone, it is forfeited.
+	Lent int64
+}
+
+// QuotaID names a quota: it is derived from whose it is.
+type QuotaID [32]byte
 
 // IdempotencyRecord remembers that a request was done.
 type IdempotencyRecord struct {

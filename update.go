@@ -139,6 +139,11 @@ func (s *Service) patch(tx Tx, by Actor, k *Key, p KeyPatch) error {
 			return err
 		}
 	}
+	if p.Quota.Set {
+		if k.Quota, err = p.Quota.Value.validate(); err != nil {
+			return err
+		}
+	}
 	switch {
 	case k.Scopes.IsZero():
 		return Invalid("scopes", "must not be empty")
@@ -174,6 +179,7 @@ func widens(before, after *Key, project RateLimits) bool {
 		!after.Resources.Within(before.Resources),
 		!ipWithin(after.IPAllow, before.IPAllow),
 		!after.limits(project).within(before.limits(project)),
+		!after.Quota.within(before.Quota),
 		after.Active && !before.Active,
 		!before.NotBefore.IsZero() && after.NotBefore.Before(before.NotBefore),
 		!before.ExpiresAt.IsZero() && (after.ExpiresAt.IsZero() || after.ExpiresAt.After(before.ExpiresAt)):

@@ -72,17 +72,20 @@ type Verdict struct {
 	Resources    Resources
 	ExpiresAt    time.Time
 	RateLimits   LimitStates
-	RetryAfter   time.Duration // for RateLimited: when the same check would pass; 0: never
-	Revision     int64         // of the state that was judged
+	Quota        Maybe[QuotaState] // absent: the key has none, or the check was refused before it was asked
+	RetryAfter   time.Duration     // for RateLimited and QuotaExceeded: when the same check would pass; 0: never
+	Revision     int64             // of the state that was judged
 }
 
 // Valid reports whether the key may do what was asked.
 func (v *Verdict) Valid() bool { return v.Code == Valid }
 
-// Verify answers a check from memory; no store is touched. A refusal is a
-// Verdict; an error means that the answer is not known and the caller must
-// refuse. No caller keeps a Verdict for a later request.
-func (s *Service) Verify(_ context.Context, c Check) (Verdict, error) {
+// Verify answers a check from memory; no store is touched, but for keys with a
+// quota when a chunk of it ends: for the next one a check waits at most a
+// quarter of a second, and is UNAVAILABLE then. A refusal is a Verdict; an error
+// means that the answer is not known and the caller must refuse. No caller keeps
+// a Verdict for a later request.
+func (s *Service) Verify(ctx context.Context, c Check) (Verdict, error) {
 	var v Verdict
 	if s.closed.Load() {
 		return v, outward(ErrClosed)
@@ -90,7 +93,9 @@ func (s *Service) Verify(_ context.Context, c Check) (Verdict, error) {
 	if err := c.price(); err != nil {
 		return v, err
 	}
-	s.decide(&c, &v)
+	if err := s.decide(ctx, &c, &v); err != nil {
+		return Verdict{}, err
+	}
 	return v, nil
 }
 
@@ -164,15 +169,16 @@ func (c *Check) askedBy(by *Actor) error {
 
 // decide walks the published order over one check. It allocates nothing unless
 // it refuses for a scope.
-func (s *Service) decide(c *Check, v *Verdict) {
+func (s *Service) decide(ctx context.Context, c *Check, v *Verdict) error {
 	clock := s.clock()
 	var (
 		e      entry
 		digest Digest
 	)
 	if own, p, ok := s.present(c, v, clock, &e, &digest); ok {
-		s.decideWhat(c, v, &e, own, p, clock)
+		return s.decideWhat(ctx, c, v, &e, own, p, clock)
 	}
+	return nil
 }
 
 // present is the first half of the order: is this a good key, here and now? Then e and
@@ -226,27 +232,28 @@ func standing(e *entry, own *owner, p *readyPolicy, from netip.Addr, now int64) 
 	return Valid, ""
 }
 
-// decideWhat is the second half: the key is good; may it do this, now?
-func (s *Service) decideWhat(c *Check, v *Verdict, e *entry, own *owner, p *readyPolicy, clock time.Time) {
+// decideWhat is the second half: the key is good; may it do this, now? An error
+// means that its quota is not known.
+func (s *Service) decideWhat(ctx context.Context, c *Check, v *Verdict, e *entry, own *owner, p *readyPolicy, clock time.Time) error {
 	for _, want := range c.Scopes {
 		if !p.scopes.Holds(want) {
 			s.refuseKnown(v, e, InsufficientScope, "the key does not hold the scope "+string(want)+"; it holds "+strings.Join(p.scopes.Strings(), ", "))
-			return
+			return nil
 		}
 	}
 	switch {
 	case p.resources.All():
 	case c.Resource == "" && !c.FiltersResources:
 		s.refuseKnown(v, e, ResourceNotAllowed, "the key is limited to some resources and this call names none")
-		return
+		return nil
 	case c.Resource != "" && !p.resources.Allows(c.Resource):
 		s.refuseKnown(v, e, ResourceNotAllowed, "the key may not act on this resource")
-		return
+		return nil
 	default:
 		for _, more := range c.More {
 			if !p.resources.Allows(more) {
 				s.refuseKnown(v, e, ResourceNotAllowed, "the key may not act on this resource")
-				return
+				return nil
 			}
 		}
 	}
@@ -254,12 +261,54 @@ func (s *Service) decideWhat(c *Check, v *Verdict, e *entry, own *owner, p *read
 	if p.rateLimits != nil {
 		limits = p.limits
 	}
-	if len(limits) > 0 && !s.limiter.take(v, &subject{e.id, own, v.ExternalID}, limits, clock, c.Cost) {
+	who := subject{e.id, own, v.ExternalID}
+	switch code, err := s.spend(ctx, v, &who, limits, p.quota, clock, c.Cost); {
+	case err != nil:
+		return err
+	case code == RateLimited:
 		s.refuseKnown(v, e, RateLimited, "the key's rate limit is spent: wait, then retry with exponential backoff")
-		return
+	case code == QuotaExceeded:
+		s.refuseKnown(v, e, QuotaExceeded, "the key's quota is spent: wait for its refill, or ask for a larger one")
+	default:
+		v.Code = Valid
+		s.use(e.ordinal, clock.Unix(), c.ClientIP, c.UserAgent)
 	}
-	v.Code = Valid
-	s.use(e.ordinal, clock.Unix(), c.ClientIP, c.UserAgent)
+	return nil
+}
+
+// spend takes cost from every limit and from the quota, or from none of them.
+// The quota, which may have to wait, is asked once the limits would let the
+// check through.
+func (s *Service) spend(ctx context.Context, v *Verdict, who *subject, limits []readyLimit, quota *Quota, clock time.Time, cost int64) (VerdictCode, error) {
+	if quota == nil {
+		if len(limits) > 0 && !s.limiter.take(v, who, limits, clock, cost) {
+			return RateLimited, nil
+		}
+		return Valid, nil
+	}
+	if !s.limiter.look(v, who, limits, s.limiter.at(clock), cost) {
+		return RateLimited, nil
+	}
+	d := draw{quota: quota, cost: cost}
+	took, waited, err := s.quotas.take(ctx, v, who, &d, clock)
+	switch {
+	case err != nil:
+		return "", err
+	case !took:
+		if d.end != 0 && cost <= quota.Limit {
+			v.RetryAfter = time.Unix(d.end, 0).Sub(clock)
+		}
+		return QuotaExceeded, nil
+	}
+	if waited {
+		clock = s.clock()
+	}
+	if len(limits) > 0 && !s.limiter.take(v, who, limits, clock, cost) {
+		d.give()
+		v.Quota.Value.Remaining += cost
+		return RateLimited, nil
+	}
+	return Valid, nil
 }
 
 // refuseUnknown answers about a text that belongs to no key the asker knows.
@@ -305,7 +354,7 @@ func (s *Service) Authenticate(_ context.Context, secret Secret, r Request) (Act
 	s.use(e.ordinal, clock.Unix(), r.ClientIP, r.UserAgent)
 	return Actor{
 		kind: ActorKey, key: e.id, organization: own.organization, project: own.project, operator: p.operator,
-		scopes: p.scopes, resources: p.resources, ipAllow: p.ipAllow, rateLimits: p.rateLimits,
+		scopes: p.scopes, resources: p.resources, ipAllow: p.ipAllow, rateLimits: p.rateLimits, quota: p.quota,
 		expiresAt: v.ExpiresAt, digest: digest, from: r.ClientIP, request: r,
 	}, nil
 }

@@ -41,6 +41,7 @@ type state struct {
 	idempotent    map[idempotencyKey]halberd.IdempotencyRecord
 	audit         []halberd.AuditRecord // in the order they were recorded
 	audited       map[halberd.AuditID]int
+	quotas        map[halberd.QuotaID]halberd.QuotaRecord
 
 	usage    [len(steps)]sums   // by minute, hour, day
 	batches  map[[16]byte]int64 // the number of each writer's last batch
@@ -74,6 +75,7 @@ func New() *Store {
 		usage:         [len(steps)]sums{{count: map[slot]int64{}}, {count: map[slot]int64{}}, {count: map[slot]int64{}}},
 		batches:       map[[16]byte]int64{},
 		lastUsed:      map[halberd.KeyID]halberd.KeyUse{},
+		quotas:        map[halberd.QuotaID]halberd.QuotaRecord{},
 	}}
 }
 

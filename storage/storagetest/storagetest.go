@@ -29,6 +29,7 @@ func Run(t *testing.T, open func(t *testing.T) halberd.Store) {
 		{"projects", projectCases},
 		{"records", recordCases},
 		{"members", memberCases},
+		{"quotas", quotaCases},
 		{"audit", auditCases},
 		{"transactions", transactionCases},
 		{"following", followCases},
