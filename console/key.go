@@ -1,0 +1,216 @@
+package console
+
+import (
+	"fmt"
+	"net/http"
+	"strings"
+	"time"
+
+	"github.com/halberdhq/halberd"
+)
+
+// keyView is one key's own page.
+type keyView struct {
+	Area    area
+	Project string
+	Admin   bool
+	Row     keyRow
+	Called  string
+	Plot    plot
+	Periods []period
+	Period  period
+	Total   int64
+	Share   string
+	Kinds   []string
+	Rows    []usageRow
+	Earlier []usageRow
+	History []eventRow
+	Limits  []string
+	IPs     []string
+	Owner   string
+	Ends    string // in words
+	Until   string // when the old secret of a rotation ends
+}
+
+func keyPage(x *exchange) error {
+	k, err := x.key()
+	if err != nil {
+		return err
+	}
+	people, err := x.people()
+	if err != nil {
+		return err
+	}
+	v := keyView{
+		Area: x.area, Admin: x.me.Role == halberd.ScopeAdmin, Row: x.row(&k, people), Called: called(&k),
+		Periods: periods[:], Period: x.period("30d"), Limits: limitWords(k.RateLimits),
+	}
+	for _, p := range x.projects {
+		if p.ID == k.Project {
+			v.Project = p.Name
+			if k.RateLimits == nil {
+				v.Limits = limitWords(p.RateLimits)
+			}
+		}
+	}
+	for _, p := range k.IPAllow {
+		v.IPs = append(v.IPs, p.String())
+	}
+	if !k.OwnedBy.IsZero() {
+		v.Owner = person(k.OwnedBy.String(), people)
+	}
+	if v.Row.State == halberd.StateActive && !k.ExpiresAt.IsZero() {
+		v.Ends = soon(k.ExpiresAt, x.now)
+	}
+	if v.Row.Rotating {
+		v.Until = exact(k.PreviousExpiresAt)
+	}
+	s, err := x.usage(v.Period, k.ID)
+	if err != nil {
+		return err
+	}
+	var u usageView
+	u.read(&s)
+	v.Plot = newPlot("k", "Checks, by verdict", &s, 0, len(kinds)-1, 232)
+	v.Total, v.Share, v.Kinds, v.Rows, v.Earlier = u.Total, u.Share, u.Kinds, u.Rows, u.Earlier
+	if v.Admin {
+		events, err := x.c.svc.Audit(x.r.Context(), x.by, halberd.AuditQuery{Target: k.ID.String(), Page: halberd.Page{Limit: 50}})
+		if err != nil {
+			return err
+		}
+		for i := range events.List {
+			v.History = append(v.History, x.event(&events.List[i], people))
+		}
+	}
+	return x.render(http.StatusOK, "key.html", v.Called, "keys", v)
+}
+
+// limitWords says limits as people do.
+func limitWords(ls halberd.RateLimits) []string {
+	var out []string
+	for _, l := range ls {
+		window := (time.Duration(l.WindowSeconds) * time.Second).String()
+		switch l.WindowSeconds {
+		case 1:
+			window = "second"
+		case 60:
+			window = "minute"
+		case 3600:
+			window = "hour"
+		case 86400:
+			window = "day"
+		}
+		text := fmt.Sprintf("%s a %s", count(l.Limit), window)
+		if window == "hour" {
+			text = fmt.Sprintf("%s an hour", count(l.Limit))
+		}
+		if l.Burst != l.Limit {
+			text += fmt.Sprintf(", burst %s", count(l.Burst))
+		}
+		if len(ls) > 1 {
+			text += " (" + l.Name + ")"
+		}
+		out = append(out, text)
+	}
+	return out
+}
+
+// eventRow is one line of the audit log in words.
+type eventRow struct {
+	halberd.AuditEvent
+	Who    string
+	Did    string
+	What   string
+	Link   string
+	Detail string
+	Denied bool
+	When   string
+}
+
+// did is what the actions are called.
+var did = map[halberd.Action]string{
+	halberd.ActionCreateKey: "created", halberd.ActionUpdateKey: "changed", halberd.ActionRotateKey: "rotated",
+	halberd.ActionEndOverlap: "ended the overlap of", halberd.ActionRevokeKey: "revoked",
+	halberd.ActionCreateProject: "created", halberd.ActionUpdateProject: "changed", halberd.ActionDeleteProject: "deleted",
+	halberd.ActionCreateOrganization: "created", halberd.ActionUpdateOrganization: "changed",
+	halberd.ActionInviteMember: "invited", halberd.ActionUpdateMember: "changed", halberd.ActionRemoveMember: "removed",
+	halberd.ActionJoin: "joined", halberd.ActionSignIn: "signed in", halberd.ActionSignOut: "signed out everywhere",
+	halberd.ActionUpdateSelf: "changed their own profile", halberd.ActionStart: "was started", halberd.ActionRecover: "was recovered",
+}
+
+func (x *exchange) event(e *halberd.AuditEvent, people map[string]string) eventRow {
+	r := eventRow{
+		AuditEvent: *e, Who: person(e.Actor, people), Did: did[e.Action], Denied: e.Outcome == halberd.OutcomeDenied,
+		When: exact(e.At), Detail: changesWords(e.Changes, people),
+	}
+	if r.Did == "" {
+		r.Did = string(e.Action)
+	}
+	if r.Denied {
+		r.Did = "was refused: " + string(e.Action)
+		if e.Count > 1 {
+			r.Detail = count(e.Count) + " times within a minute"
+		}
+	}
+	if e.ActorKind == halberd.ActorSystem {
+		r.Who = strings.TrimPrefix(e.Actor, "system:")
+	}
+	r.What = e.Target
+	switch e.TargetKind {
+	case "key":
+		r.Link = x.area.At("/api-keys/" + e.Target)
+	case "member":
+		if name := people[e.Target]; name != "" {
+			r.What = name
+		}
+		if e.Target == e.Actor {
+			r.What = ""
+		}
+	case "project":
+		r.Link = x.area.At("/projects/" + e.Target)
+		for _, p := range x.projects {
+			if p.ID.String() == e.Target {
+				r.What = p.Name
+			}
+		}
+	}
+	return r
+}
+
+// changesWords says what changed, shortly.
+func changesWords(changes map[string]halberd.Change, people map[string]string) string {
+	var out []string
+	for _, field := range sortedKeys(changes) {
+		c := changes[field]
+		word := strings.ReplaceAll(field, "_", " ")
+		out = append(out, fmt.Sprintf("%s: %s → %s", word, valueWord(c.Before, people), valueWord(c.After, people)))
+	}
+	return strings.Join(out, " · ")
+}
+
+func valueWord(v any, people map[string]string) string {
+	switch v := v.(type) {
+	case nil:
+		return "none"
+	case string:
+		if v == "" {
+			return "none"
+		}
+		if name := people[v]; name != "" {
+			return name
+		}
+		return v
+	case bool:
+		if v {
+			return "yes"
+		}
+		return "no"
+	case []any:
+		var parts []string
+		for _, p := range v {
+			parts = append(parts, valueWord(p, people))
+		}
+		return strings.Join(parts, ", ")
+	}
+	return fmt.Sprint(v)
+}
