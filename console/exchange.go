@@ -23,7 +23,6 @@ type exchange struct {
 
 	by       halberd.Actor // zero on open pages
 	me       halberd.Member
-	org      string
 	projects []halberd.Project
 	project  halberd.Project // the one that is looked at
 }

@@ -17,6 +17,10 @@ type keysView struct {
 	Project halberd.Project
 	Admin   bool
 	InUse   int
+	Checks  int64 // in the last 24 hours
+	Refused int64
+	Share   string // of the refused
+	Spark   spark
 	Rows    []keyRow
 	Soon    []halberd.Key // active keys that end within a week
 	Find    keyFind
@@ -52,6 +56,12 @@ func keysPage(x *exchange) error {
 	}
 	ctx := x.r.Context()
 	q.Project = x.project.ID
+	if owner := x.r.URL.Query().Get("owner"); owner != "" { // of a member's keys, wherever they are
+		if q.OwnedBy, err = halberd.ParseMemberID(owner); err != nil {
+			return halberd.Invalid("owner", "is not a member's id")
+		}
+		q.Project = halberd.ProjectID{}
+	}
 	q.Page = halberd.Page{Limit: keysAPage, Cursor: x.r.URL.Query().Get("cursor")}
 	list, err := x.c.svc.List(ctx, x.by, q)
 	if err != nil {
@@ -69,6 +79,9 @@ func keysPage(x *exchange) error {
 		return err
 	}
 	v.Soon = soonest.List
+	if err := x.lastDay(&v); err != nil {
+		return err
+	}
 	people, err := x.people()
 	if err != nil {
 		return err
@@ -86,6 +99,22 @@ func keysPage(x *exchange) error {
 	}
 	v.Bare = len(v.Rows) == 0 && !find.Any && q.Page.Cursor == ""
 	return x.render(http.StatusOK, "keys.html", "API Keys", "keys", v)
+}
+
+// lastDay fills in how often the project's keys were checked.
+func (x *exchange) lastDay(v *keysView) error {
+	s, err := x.usage(periods[0], halberd.KeyID{})
+	if err != nil {
+		return err
+	}
+	for k, n := range sums(s.Total) {
+		v.Checks += n
+		if k > 0 {
+			v.Refused += n
+		}
+	}
+	v.Share, v.Spark = share(v.Refused, v.Checks), newSpark(&s)
+	return nil
 }
 
 const week = 7 * 24 * time.Hour

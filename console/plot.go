@@ -49,7 +49,7 @@ type part struct {
 type label struct{ X, Word, Class, Anchor string }
 
 // kinds are the verdicts as the page groups them, in the order of the stack.
-// Never colour alone: each but the first has a pattern.
+// Color is never alone: each but the first has a pattern.
 var kinds = [...]struct {
 	ID, Word, Class string
 	Codes           []halberd.VerdictCode
@@ -235,7 +235,9 @@ func newSpark(s *halberd.UsageSeries) spark {
 	}
 }
 
-func px(v float64) string  { return strings.TrimSuffix(strings.TrimRight(fmt.Sprintf("%.2f", v), "0"), ".") }
+func px(v float64) string {
+	return strings.TrimSuffix(strings.TrimRight(fmt.Sprintf("%.2f", v), "0"), ".")
+}
 func pct(v float64) string { return px(v) + "%" }
 
 // short is a number beside an axis: 500k, 1.5 M.
