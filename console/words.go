@@ -123,7 +123,7 @@ func soon(t, now time.Time) string {
 // initials stand in the round mark beside a person's name.
 func initials(name, email string) string {
 	var out []rune
-	for _, part := range strings.FieldsSeq(name) {
+	for part := range strings.FieldsSeq(name) {
 		r, _ := utf8.DecodeRuneInString(part)
 		out = append(out, r)
 	}
