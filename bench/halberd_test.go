@@ -11,6 +11,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
 	"strconv"
 	"strings"
 	"testing"
@@ -76,16 +77,25 @@ func start(b *testing.B, hb string, n int) *halberd {
 		b.Fatal(err)
 	}
 	cmd := pinned(context.WithoutCancel(b.Context()), serverCore, hb, "serve", "--data", data, "--listen", s.address)
+	cmd.Env = slices.DeleteFunc(os.Environ(), func(v string) bool { return strings.HasPrefix(v, "HALBERD_") })
 	log := &bytes.Buffer{}
 	cmd.Stderr = log
 	if err := cmd.Start(); err != nil {
 		b.Fatal(err)
 	}
-	b.Cleanup(func() { _ = cmd.Process.Signal(os.Interrupt); _ = cmd.Wait() })
+	ended := make(chan error, 1)
+	go func() { ended <- cmd.Wait() }()
+	b.Cleanup(func() { _ = cmd.Process.Signal(os.Interrupt); <-ended })
 	s.pid = cmd.Process.Pid
 	every := time.NewTicker(50 * time.Millisecond)
 	defer every.Stop()
-	for began := time.Now(); ; <-every.C {
+	for began := time.Now(); ; {
+		select {
+		case err := <-ended:
+			ended <- err
+			b.Fatalf("%v: %s", err, log.String())
+		case <-every.C:
+		}
 		if code, _, _ := ask(b.Context(), s.address, http.MethodGet, "/readyz", "", ""); code == http.StatusOK {
 			break
 		}
@@ -104,13 +114,22 @@ func start(b *testing.B, hb string, n int) *halberd {
 // prepare turns on what the figures are to include.
 func (s *halberd) prepare(b *testing.B, admin string) {
 	b.Helper()
-	var projects struct{ Data []struct{ ID string } }
+	var projects struct {
+		Data []struct {
+			ID string `json:"project_id"`
+		}
+	}
 	s.must(b, admin, http.MethodGet, "/v1/projects", "", &projects)
 	s.must(b, admin, http.MethodPatch, "/v1/projects/"+projects.Data[0].ID,
 		`{"rate_limits":[{"name":"default","limit":1000000,"window_seconds":1}]}`, nil)
-	var made struct{ Data struct{ ID, Key string } }
-	s.must(b, admin, http.MethodPost, "/v1/api-keys", `{"name":"benchmark","scopes":["verify"]}`, &made)
-	s.caller = made.Data.Key
+	var made struct {
+		Data struct {
+			ID     string `json:"key_id"`
+			Secret string `json:"key"`
+		}
+	}
+	s.must(b, admin, http.MethodPost, "/v1/api-keys", `{"label":"benchmark","project_id":null,"scopes":["verify"]}`, &made)
+	s.caller = made.Data.Secret
 	b.Cleanup(func() { s.must(b, admin, http.MethodDelete, "/v1/api-keys/"+made.Data.ID, "", nil) })
 }
 
