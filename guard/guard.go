@@ -28,6 +28,7 @@ import (
 	"strings"
 
 	"github.com/halberdhq/halberd"
+	"github.com/halberdhq/halberd/internal/ratefield"
 	"github.com/halberdhq/halberd/internal/request"
 )
 
@@ -70,6 +71,9 @@ type Options struct {
 	// Within bounds whose keys are known here: one organization or project.
 	// Zero: every key that the Verifier knows.
 	Within halberd.Reach
+	// HideLimits leaves the header fields RateLimit and RateLimit-Policy out, which
+	// otherwise tell whoever calls where the limits of the key stand.
+	HideLimits bool
 }
 
 // Guard is a table of routes with a Verifier behind it. The zero Guard, and a
@@ -180,6 +184,9 @@ func (d *door) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		Secret: secret, Scopes: d.rule.scopes, Resource: resource, FiltersResources: d.rule.Filters,
 		ClientIP: d.options.ClientIP(r), UserAgent: r.UserAgent(), Cost: d.rule.Cost, Within: d.options.Within,
 	})
+	if err == nil && !d.options.HideLimits {
+		ratefield.Set(w.Header(), &p.verdict.RateLimits, p.verdict.RetryAfter)
+	}
 	switch {
 	case err != nil:
 		d.options.Refuse(w, r, unknown(err))

@@ -191,12 +191,20 @@ func TestNotGoodIsOneAnswer(t *testing.T) {
 func TestLimitsAre429(t *testing.T) {
 	a := newAPI(t)
 	k := a.Make(halberd.NewKey{RateLimits: halberd.Some(halberd.RateLimits{{Limit: 6, WindowSeconds: 60}})}).Secret.Reveal()
-	if status, body, _ := ask(t, "POST", a.url+"/costly", "X-Api-Key", k); status != 200 {
-		t.Errorf("%d %s", status, body)
-	}
 	status, body, h := ask(t, "POST", a.url+"/costly", "X-Api-Key", k)
+	if status != 200 || h.Get("RateLimit-Policy") != `"default";q=6;w=60` || h.Get("RateLimit") != `"default";r=1;t=50` {
+		t.Errorf("%d %s %v", status, body, h)
+	}
+	status, body, h = ask(t, "POST", a.url+"/costly", "X-Api-Key", k)
 	if status != 429 || h.Get("Retry-After") != "40" || !strings.Contains(body, "RATE_LIMITED") {
 		t.Errorf("%d %s, Retry-After %q", status, body, h.Get("Retry-After"))
+	}
+	if h.Get("RateLimit-Policy") != `"default";q=6;w=60` || h.Get("RateLimit") != `"default";r=1;t=40` {
+		t.Error(h)
+	}
+	never := a.Make(halberd.NewKey{RateLimits: halberd.Some(halberd.RateLimits{{Limit: 6, WindowSeconds: 60, Burst: 1}})}).Secret.Reveal()
+	if status, _, h := ask(t, "POST", a.url+"/costly", "X-Api-Key", never); status != 429 || h["Retry-After"] != nil {
+		t.Errorf("a call that never passes: %d, %v", status, h)
 	}
 }
 
@@ -292,6 +300,7 @@ func TestTablesThatMakeNoSense(t *testing.T) {
 func TestOptions(t *testing.T) {
 	w := fixture.New(t)
 	g, err := guard.New(w.Service, routes, guard.Options{
+		HideLimits: true,
 		Refuse: func(w http.ResponseWriter, _ *http.Request, f guard.Refusal) {
 			f.Header(w.Header())
 			http.Error(w, "no: "+f.Message, f.Status)
@@ -305,5 +314,9 @@ func TestOptions(t *testing.T) {
 	status, body, h := ask(t, "GET", s.URL+"/sources")
 	if status != 401 || body != "no: Invalid or missing API key\n" || h.Get("WWW-Authenticate") == "" {
 		t.Errorf("%d %q %v", status, body, h)
+	}
+	k := w.Make(halberd.NewKey{RateLimits: halberd.Some(halberd.RateLimits{{Limit: 6, WindowSeconds: 60}})}).Secret.Reveal()
+	if status, _, h := ask(t, "POST", s.URL+"/costly", "X-Api-Key", k); status != 200 || h["Ratelimit"] != nil || h["Ratelimit-Policy"] != nil {
+		t.Errorf("limits are not to be told: %d, %v", status, h)
 	}
 }

@@ -2,12 +2,12 @@ package guard
 
 import (
 	"encoding/json"
-	"math"
 	"net/http"
 	"strconv"
 	"time"
 
 	"github.com/halberdhq/halberd"
+	"github.com/halberdhq/halberd/internal/ratefield"
 )
 
 // Refusal is why a request does not reach the handler, as far as whoever
@@ -17,7 +17,7 @@ type Refusal struct {
 	Status     int           // 400, 401, 403, 429 or 503
 	Code       string        // UNAUTHORIZED, FORBIDDEN, RATE_LIMITED, UNAVAILABLE, INVALID_REQUEST
 	Message    string        // a sentence for the caller
-	RetryAfter time.Duration // with 429 and 503
+	RetryAfter time.Duration // with 429 and 503; 0 with 429: the same call never passes
 
 	// Verdict is the whole truth, for the API's own log; nil where no check was
 	// made. Do not show it to the caller.
@@ -33,8 +33,12 @@ func (f Refusal) Header(h http.Header) {
 	switch f.Status {
 	case http.StatusUnauthorized:
 		h.Set("WWW-Authenticate", "Bearer")
-	case http.StatusTooManyRequests, http.StatusServiceUnavailable:
-		h.Set("Retry-After", strconv.Itoa(max(1, int(math.Ceil(f.RetryAfter.Seconds())))))
+	case http.StatusTooManyRequests:
+		if f.RetryAfter > 0 {
+			h.Set("Retry-After", strconv.FormatInt(ratefield.Seconds(f.RetryAfter), 10))
+		}
+	case http.StatusServiceUnavailable:
+		h.Set("Retry-After", strconv.FormatInt(max(1, ratefield.Seconds(f.RetryAfter)), 10))
 	}
 }
 

@@ -33,6 +33,7 @@ import (
 
 	"github.com/halberdhq/halberd"
 	"github.com/halberdhq/halberd/guard"
+	"github.com/halberdhq/halberd/internal/ratefield"
 )
 
 // Methods says what each method asks of a key, by its full name:
@@ -72,6 +73,9 @@ type Options struct {
 	// Within bounds whose keys are known here: one organization or project.
 	// Zero: every key that the Verifier knows.
 	Within halberd.Reach
+	// HideLimits leaves ratelimit and ratelimit-policy out of the header metadata,
+	// which otherwise tell whoever calls where the limits of the key stand.
+	HideLimits bool
 }
 
 // Guard is a table of methods with a Verifier behind it. The zero Guard, and a
@@ -205,9 +209,28 @@ func (g *Guard) judge(ctx context.Context, c halberd.Check) (halberd.Verdict, *g
 	}
 	md, _ := metadata.FromIncomingContext(ctx)
 	// Metadata is in small letters; nothing but these two names is looked at.
-	return guard.Judge(ctx, v, map[string][]string{
+	verdict, why := guard.Judge(ctx, v, map[string][]string{
 		"Authorization": md["authorization"], "X-Api-Key": md["x-api-key"],
 	}, c)
+	if g != nil && !g.options.HideLimits {
+		tell(ctx, &verdict)
+	}
+	return verdict, why
+}
+
+// tell puts where the limits stand into the header metadata, as the fields of
+// HTTP say it. Where no header can be set any more there is none.
+func tell(ctx context.Context, v *halberd.Verdict) {
+	if v.RateLimits.Len() == 0 {
+		return
+	}
+	fields := map[string][]string{}
+	ratefield.Set(fields, &v.RateLimits, v.RetryAfter)
+	md := metadata.MD{}
+	for name, values := range fields {
+		md[strings.ToLower(name)] = values
+	}
+	_ = grpc.SetHeader(ctx, md)
 }
 
 func (g *Guard) refuse(ctx context.Context, method string, why *guard.Refusal) error {

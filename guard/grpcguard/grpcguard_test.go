@@ -8,6 +8,7 @@ import (
 	"net"
 	"net/http/httptest"
 	"net/netip"
+	"slices"
 	"strings"
 	"sync"
 	"testing"
@@ -146,9 +147,16 @@ func protect(t *testing.T, v guard.Verifier) *grpc.ClientConn {
 // call calls a method of the shop with metadata as given.
 func call(t *testing.T, conn *grpc.ClientConn, method, text string, md ...string) (string, error) {
 	t.Helper()
+	text, _, err := callWithHeader(t, conn, method, text, md...)
+	return text, err
+}
+
+func callWithHeader(t *testing.T, conn *grpc.ClientConn, method, text string, md ...string) (string, metadata.MD, error) {
+	t.Helper()
+	var header metadata.MD
 	out := &pb.HealthCheckRequest{}
-	err := conn.Invoke(metadata.AppendToOutgoingContext(t.Context(), md...), "/shop.Shop/"+method, &pb.HealthCheckRequest{Service: text}, out)
-	return out.Service, err
+	err := conn.Invoke(metadata.AppendToOutgoingContext(t.Context(), md...), "/shop.Shop/"+method, &pb.HealthCheckRequest{Service: text}, out, grpc.Header(&header))
+	return out.Service, header, err
 }
 
 // open opens a stream and sends texts, and returns what came back until the end.
@@ -328,10 +336,14 @@ func TestLimitsSayHowLongToWait(t *testing.T) {
 	w := fixture.New(t)
 	conn := protect(t, w.Service)
 	k := w.Make(halberd.NewKey{RateLimits: halberd.Some(halberd.RateLimits{{Limit: 6, WindowSeconds: 60}})}).Secret.Reveal()
-	if _, err := call(t, conn, "Costly", "", "x-api-key", k); err != nil {
-		t.Error(err)
+	_, told, err := callWithHeader(t, conn, "Costly", "", "x-api-key", k)
+	if err != nil || !slices.Equal(told["ratelimit-policy"], []string{`"default";q=6;w=60`}) || len(told["ratelimit"]) != 1 {
+		t.Error(told, err)
 	}
-	_, err := call(t, conn, "Costly", "", "x-api-key", k)
+	_, told, err = callWithHeader(t, conn, "Costly", "", "x-api-key", k)
+	if len(told["ratelimit"]) != 1 || !strings.HasPrefix(told["ratelimit"][0], `"default";r=1;t=`) {
+		t.Error(told)
+	}
 	details := status.Convert(err).Details()
 	if status.Code(err) != codes.ResourceExhausted || len(details) != 1 {
 		t.Fatalf("%v %v", err, details)
