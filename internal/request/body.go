@@ -24,11 +24,14 @@ const (
 // large (the connection closes, and no more than MaxBody+1 bytes were read), of
 // another type or charset, compressed.
 func readBody(w http.ResponseWriter, r *http.Request, room []byte, types ...string) ([]byte, error) {
+	if r.Header.Values("Content-Encoding") != nil {
+		if r.ContentLength > MaxBody {
+			w.Header().Set("Connection", "close") // what is left is not worth reading
+		}
+		return nil, &halberd.Error{Code: halberd.CodeUnsupportedMedia, Message: "the body must not be compressed: send it without Content-Encoding"}
+	}
 	if r.ContentLength > MaxBody {
 		return nil, tooLarge(w)
-	}
-	if r.Header.Values("Content-Encoding") != nil {
-		return nil, &halberd.Error{Code: halberd.CodeUnsupportedMedia, Message: "the body must not be compressed: send it without Content-Encoding"}
 	}
 	if !acceptable(r.Header.Values("Content-Type"), types) {
 		return nil, &halberd.Error{Code: halberd.CodeUnsupportedMedia, Message: "the body must be " + oneOf(types) + ", in UTF-8"}
