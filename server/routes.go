@@ -3,6 +3,7 @@ package server
 import (
 	"encoding/json"
 	"net/http"
+	"runtime/debug"
 	"strings"
 	"time"
 
@@ -110,6 +111,21 @@ func (r *routes) find(req *http.Request) (route string, h http.Handler) {
 // 6.1).
 func unsure(r *http.Request) bool {
 	return len(r.TransferEncoding) > 0 || !r.ProtoAtLeast(1, 1)
+}
+
+// contain answers 500 where a room of the public listener panics, and logs no
+// more than where: what was thrown may hold what was sent. p is what recover
+// returned.
+func (in *instance) contain(w http.ResponseWriter, r *http.Request, p any) {
+	if p == nil {
+		return
+	}
+	if err, ok := p.(error); ok && err == http.ErrAbortHandler { //nolint:errorlint // the very value is the signal
+		panic(p)
+	}
+	w.Header().Set("Connection", "close")
+	refusal(http.StatusInternalServerError, halberd.CodeInternal, "internal error; the request id finds it in the server's log").ServeHTTP(w, r)
+	in.log.Error("panic", "why", request.PanicText(p), "request_id", w.Header().Get("X-Request-Id"), "stack", string(debug.Stack()))
 }
 
 // headerSize is about what the request line and the headers took on the wire.

@@ -223,6 +223,7 @@ func listenSocket(ctx context.Context, path string) (net.Listener, error) {
 func (in *instance) publicServer() *http.Server {
 	s := &http.Server{
 		Handler: http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+			defer func() { in.contain(w, r, recover()) }()
 			in.public.Load().ServeHTTP(w, r)
 		}),
 		ReadHeaderTimeout: 5 * time.Second,

@@ -68,7 +68,7 @@ func (x *exchange) end(r *http.Request, p any) {
 			panic(p)
 		}
 		stack = debug.Stack()
-		x.err = fmt.Errorf("panic: %s", panicText(p))
+		x.err = fmt.Errorf("panic: %s", PanicText(p))
 	}
 	body := x.written
 	if x.err == nil && body == nil {
@@ -123,9 +123,9 @@ func (x *exchange) log(r *http.Request, refusal *halberd.Error, stack []byte) {
 	x.surface.Log.LogAttrs(r.Context(), level, "request", line...)
 }
 
-// panicText is what may be logged of a panic: the runtime's own words, else
+// PanicText is what may be logged of a panic: the runtime's own words, else
 // only the type, since a value may hold what was sent.
-func panicText(p any) string {
+func PanicText(p any) string {
 	if err, ok := p.(runtime.Error); ok {
 		return err.Error()
 	}
