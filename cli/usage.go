@@ -141,7 +141,8 @@ func stepTime(t time.Time, step string) string {
 // usageCSV has the same columns whatever fell. No cell begins with what a
 // spreadsheet takes for a formula.
 func usageCSV(u *wire.Usage) ([]byte, error) {
-	all := wire.Usage{Total: maps.Clone(u.Total)}
+	all := wire.Usage{Total: map[string]int64{}}
+	maps.Copy(all.Total, u.Total)
 	for _, code := range client.UsageVerdicts() {
 		all.Total[code] = 0
 	}

@@ -50,6 +50,11 @@ type Config struct {
 	// they are set, 600 and 200.
 	ManagementLimit int `yaml:"management_limit"`
 	ManagementBurst int `yaml:"management_burst"`
+	// UsageDaysByMinute, UsageDaysByHour and UsageDaysByDay are for how many days
+	// counts are kept by each step. Zero: 2, 90 and 730.
+	UsageDaysByMinute int `yaml:"usage_days_by_minute"`
+	UsageDaysByHour   int `yaml:"usage_days_by_hour"`
+	UsageDaysByDay    int `yaml:"usage_days_by_day"`
 	// LogLevel is debug, info, warn or error. Zero: info.
 	LogLevel string `yaml:"log_level"`
 	// LogFormat is text or json. Zero: text.
@@ -120,6 +125,9 @@ func (c *Config) settings() []setting {
 		{"max_connections_per_address", "those of one address (default 1024)", count(&c.MaxConnectionsPerAddress)},
 		{"management_limit", "calls a minute of one credential, checks apart; 0: no limit (default 600)", count(&c.ManagementLimit)},
 		{"management_burst", "how many of them at once (default 200)", count(&c.ManagementBurst)},
+		{"usage_days_by_minute", "for how many days usage is kept by minute (default 2); read again on SIGHUP", count(&c.UsageDaysByMinute)},
+		{"usage_days_by_hour", "and by hour (default 90); read again on SIGHUP", count(&c.UsageDaysByHour)},
+		{"usage_days_by_day", "and by day (default 730); read again on SIGHUP", count(&c.UsageDaysByDay)},
 		{"log_level", "debug, info, warn or error (default info); read again on SIGHUP", text(&c.LogLevel)},
 		{"log_format", "text or json (default text)", text(&c.LogFormat)},
 		{"otlp_endpoint", "send traces to this OpenTelemetry collector, such as http://127.0.0.1:4318 (default: none)", text(&c.OTLPEndpoint)},
@@ -282,6 +290,9 @@ func (c *Config) complete() error {
 	}
 	if c.LogFormat != "text" && c.LogFormat != "json" {
 		return fmt.Errorf("log_format must be text or json, not %q", c.LogFormat)
+	}
+	if err := c.completeUsage(); err != nil {
+		return err
 	}
 	if n := c.MaxConnections; n < 1 || n > 1_000_000 {
 		return fmt.Errorf("max_connections must be 1 to 1000000, and is %d", n)

@@ -31,6 +31,7 @@ func TestTheZeroConfigIsComplete(t *testing.T) {
 		Listen: "127.0.0.1:8080", Data: "halberd-data", PublicURL: "http://127.0.0.1:8080",
 		PrivateListen: "unix:halberd-data/private.sock", LogLevel: "info", LogFormat: "text",
 		MaxConnections: 16384, MaxConnectionsPerAddress: 1024, ManagementLimit: 600, ManagementBurst: 200, OTLPSampleRatio: 1,
+		UsageDaysByMinute: 2, UsageDaysByHour: 90, UsageDaysByDay: 730,
 		ShutdownTimeout: 10 * time.Second,
 	}
 	if err != nil || got != want {
@@ -119,8 +120,11 @@ func TestAConfigurationThatMakesNoSenseIsRefusedByName(t *testing.T) {
 			s:    sources{environ: []string{"HALBERD_OTLP_SAMPLE_RATIO=all"}},
 			want: []string{"HALBERD_OTLP_SAMPLE_RATIO", "no number"},
 		},
-		"no connections": {file: "max_connections: -1\n", want: []string{"max_connections must"}},
-		"no number":      {file: "max_connections_per_address: many\n", want: []string{"line 1"}},
+		"minutes for ever": {file: "usage_days_by_minute: 40000\n", want: []string{"usage_days_by_minute must", "36500"}},
+		"hours below":      {file: "usage_days_by_minute: 10\nusage_days_by_hour: 5\n", want: []string{"usage_days_by_hour must be 10 to"}},
+		"days below 0":     {file: "usage_days_by_day: -1\n", want: []string{"usage_days_by_day must be 90 to"}},
+		"no connections":   {file: "max_connections: -1\n", want: []string{"max_connections must"}},
+		"no number":        {file: "max_connections_per_address: many\n", want: []string{"line 1"}},
 	} {
 		t.Run(name, func(t *testing.T) {
 			if c.file != "" {

@@ -113,6 +113,9 @@ func (in *instance) run(ctx context.Context, hup <-chan os.Signal, stdout io.Wri
 	in.service.Store(svc)
 	in.log.Info("ready", "version", in.version, "listen", address, "keys", svc.Stats().Keys, "loaded_in", in.now().Sub(begin))
 	in.greet(stdout, c, address, made)
+	own, end := context.WithCancel(ctx)
+	defer end() // close waits for it
+	in.serving.Go(func() { in.tidyUsage(own, svc) })
 	for _, begin := range then {
 		if err := begin(ctx, in, svc, address); err != nil {
 			return err
@@ -356,6 +359,7 @@ func (in *instance) reload() {
 	next := former
 	next.LogLevel = c.LogLevel
 	next.ShutdownTimeout = c.ShutdownTimeout
+	next.UsageDaysByMinute, next.UsageDaysByHour, next.UsageDaysByDay = c.UsageDaysByMinute, c.UsageDaysByHour, c.UsageDaysByDay
 	if (former.TLSCert == "") == (c.TLSCert == "") {
 		next.TLSCert, next.TLSKey = c.TLSCert, c.TLSKey
 	}

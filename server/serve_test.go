@@ -429,6 +429,9 @@ max_connections: 16384
 max_connections_per_address: 1024
 management_limit: 600
 management_burst: 200
+usage_days_by_minute: 2
+usage_days_by_hour: 90
+usage_days_by_day: 730
 log_level: debug
 log_format: text
 otlp_endpoint: ""
