@@ -4,6 +4,7 @@ import (
 	"context"
 	"net/netip"
 	"strings"
+	"sync/atomic"
 	"time"
 	"unicode"
 )
@@ -31,6 +32,17 @@ type usageFlush struct {
 	number  int64    // of the last batch
 	waiting []UsageBatch
 	lost    int64 // odd events that found no room, as far as it was said
+
+	// For Stats, and so not guarded.
+	flushes, took, failed, queued, dropped atomic.Int64
+}
+
+// stats tells of flushes; odd is what the tally itself dropped.
+func (f *usageFlush) stats(odd int64) UsageStats {
+	return UsageStats{
+		Flushes: f.flushes.Load(), Took: time.Duration(f.took.Load()), Failed: f.failed.Load(),
+		Waiting: f.queued.Load(), Dropped: f.dropped.Load() + odd,
+	}
 }
 
 // flushUsage hands the counts since the last flush to the store, under the
@@ -42,10 +54,16 @@ func (s *Service) flushUsage(ctx context.Context) error {
 	defer s.flushing.Unlock()
 	s.gatherUsage()
 	f := &s.flushed
+	defer func(began time.Time) {
+		f.flushes.Add(1)
+		f.took.Add(int64(s.clock().Sub(began)))
+	}(s.clock())
 	for len(f.waiting) > 0 {
 		if err := s.store.AddUsage(context.WithoutCancel(ctx), f.waiting[0]); err != nil {
+			f.failed.Add(1)
 			return err
 		}
+		f.queued.Add(-int64(len(f.waiting[0].Counts)))
 		f.waiting[0] = UsageBatch{}
 		f.waiting = f.waiting[1:]
 	}
@@ -61,10 +79,14 @@ func (s *Service) gatherUsage() {
 	send := func() {
 		if len(f.waiting) >= maxUsageWaiting {
 			s.log.Error("usage counts were dropped: too many wait for the store", "counts", len(b.Counts))
+			for i := range b.Counts {
+				f.dropped.Add(b.Counts[i].Count)
+			}
 		} else {
 			f.number++
 			b.Writer, b.Number = f.writer, f.number
 			f.waiting = append(f.waiting, b)
+			f.queued.Add(int64(len(b.Counts)))
 		}
 		b = UsageBatch{}
 	}

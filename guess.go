@@ -17,6 +17,8 @@ type guesses struct {
 	born  time.Time    // the base of its clock
 	seed  maphash.Seed // of this process, so that nobody can choose whose word to share
 	words *[1 << 15]atomic.Int64
+
+	beyond atomic.Int64 // guesses beyond the bound
 }
 
 func newGuesses(now time.Time, perMinute, burst int) guesses {
@@ -45,7 +47,10 @@ func (s *Service) Guessed(from netip.Addr) (retry time.Duration, beyond bool) {
 	}
 	word := &g.words[maphash.Bytes(g.seed, a[:])%uint64(len(g.words))]
 	_, retry, outcome := g.rate.Take(word, int64(s.clock().Sub(g.born))+1, 1)
-	return retry, outcome != gcra.Taken
+	if beyond = outcome != gcra.Taken; beyond {
+		g.beyond.Add(1)
+	}
+	return retry, beyond
 }
 
 // errGuessing is the refusal beyond the bound.

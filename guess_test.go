@@ -71,6 +71,9 @@ func TestBadKeysAreCountedPerAddressAndAGoodKeyIsNeverRefusedForThem(t *testing.
 	if got := ask(bad, netip.MustParseAddr("::ffff:203.0.113.7")); got != halberd.CodeRateLimited {
 		t.Errorf("the same address, mapped: %s", got)
 	}
+	if got := s.Stats().Guesses; got != 4 {
+		t.Errorf("%d guesses were beyond the bound, not 4", got)
+	}
 }
 
 // a million addresses cost what one does.

@@ -181,8 +181,19 @@ type Stats struct {
 	Revision int64                 // of the last change applied
 	Damaged  int                   // rows refused
 	Verdicts map[VerdictCode]int64 // since the start; VALID up to the last flush
+	Guesses  int64                 // bad credentials beyond the bound of their address, since the start
+	Usage    UsageStats
 
 	Forfeited Forfeits // when this Service began
+}
+
+// UsageStats is how the counts of checks get into the store, since the start.
+type UsageStats struct {
+	Flushes int64         // tries to store what was counted
+	Took    time.Duration // all of them together
+	Failed  int64         // tries after which counts waited on
+	Waiting int64         // counts that wait for the store now
+	Dropped int64         // checks that are in no count any more: too much waited
 }
 
 // Stats counts for dashboards.
@@ -190,7 +201,11 @@ func (s *Service) Stats() Stats {
 	s.dir.mu.Lock()
 	damaged := len(s.dir.damaged)
 	s.dir.mu.Unlock()
-	st := Stats{Keys: s.dir.keys.Len(), Revision: s.dir.revision.Load(), Damaged: damaged, Verdicts: map[VerdictCode]int64{}, Forfeited: s.quotas.forfeited}
+	st := Stats{
+		Keys: s.dir.keys.Len(), Revision: s.dir.revision.Load(), Damaged: damaged, Verdicts: map[VerdictCode]int64{},
+		Guesses: s.guesses.beyond.Load(), Usage: s.flushed.stats(s.tally.Dropped()),
+		Forfeited: s.quotas.forfeited,
+	}
 	for i, name := range verdictNames {
 		st.Verdicts[name] = s.verdicts[i].Load()
 	}

@@ -224,6 +224,9 @@ func TestCountsWaitForTheStore(t *testing.T) {
 	if err != nil || got.Total[halberd.Valid] != 12 {
 		t.Errorf("%v, %v; want 12", got.Total, err)
 	}
+	if u := w.Stats().Usage; u.Failed != 9 || u.Flushes < 10 || u.Waiting != 0 || u.Dropped != 0 {
+		t.Errorf("%+v", u)
+	}
 }
 
 // The last use tells its address and program, cleaned; the next one replaces

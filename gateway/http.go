@@ -159,6 +159,11 @@ func (d *Doors) write(w http.ResponseWriter, r *http.Request, at door, a *Answer
 	ratefield.Set(h, &a.Verdict.RateLimits, a.RetryAfter)
 	d.counts[at][statusIndex(a.Status)].Add(1)
 	status, code := a.Status, a.Code
+	if a.Allowed() {
+		request.Tell(w, id, string(halberd.Valid))
+	} else {
+		request.Tell(w, id, string(code))
+	}
 	if at == nginx { // which makes 500 of all but 200, 401 and 403
 		h["X-Auth-Status"] = []string{strconv.Itoa(status)}
 		switch status {

@@ -1,14 +1,16 @@
 package server
 
 import (
+	"maps"
 	"net/http"
 	"runtime"
+	"strings"
+	"sync/atomic"
+	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
 	"github.com/prometheus/client_golang/prometheus/collectors"
 	"github.com/prometheus/client_golang/prometheus/promhttp"
-
-	"github.com/halberdhq/halberd"
 )
 
 // metrics is what one instance counts. Labels hold routes and codes, never ids,
@@ -17,30 +19,47 @@ import (
 type metrics struct {
 	registry *prometheus.Registry
 	requests *prometheus.CounterVec
+	refusals *prometheus.CounterVec
 	seconds  *prometheus.HistogramVec
+	known    atomic.Pointer[map[series]*counted] // never changed, only replaced
 }
 
-// newMetrics counts for the Service that service returns; nil: not yet there.
-func newMetrics(version string, service func() *halberd.Service) *metrics {
+// series is what requests of a kind have in common; counted is where they are
+// counted.
+type (
+	series  struct{ route, method, class string }
+	counted struct {
+		requests prometheus.Counter
+		seconds  prometheus.Observer
+	}
+)
+
+// newMetrics counts for in, of which the most is made later.
+func newMetrics(in *instance) *metrics {
 	m := &metrics{
 		registry: prometheus.NewRegistry(),
 		requests: prometheus.NewCounterVec(prometheus.CounterOpts{
 			Name: "halberd_http_requests_total",
-			Help: "Requests answered on the public listener.",
+			Help: "Requests answered on the public listener, but for those at doors.",
 		}, []string{"route", "method", "status"}),
+		refusals: prometheus.NewCounterVec(prometheus.CounterOpts{
+			Name: "halberd_http_refusals_total",
+			Help: "Those of them that were refused, by the code of the error.",
+		}, []string{"surface", "code"}),
 		seconds: prometheus.NewHistogramVec(prometheus.HistogramOpts{
 			Name:    "halberd_http_request_seconds",
-			Help:    "Time from the first byte of a request's headers being read to its answer.",
+			Help:    "Time from the last byte of a request's headers being read to its answer.",
 			Buckets: []float64{.0001, .0003, .001, .003, .01, .03, .1, .3, 1, 3, 10},
-		}, []string{"route"}),
+		}, []string{"surface", "status"}),
 	}
+	m.known.Store(&map[series]*counted{})
 	build := prometheus.NewGauge(prometheus.GaugeOpts{
 		Name:        "halberd_build_info",
 		Help:        "Always 1; the labels say what runs.",
-		ConstLabels: prometheus.Labels{"version": version, "goversion": runtime.Version()},
+		ConstLabels: prometheus.Labels{"version": in.version, "goversion": runtime.Version()},
 	})
 	build.Set(1)
-	m.registry.MustRegister(m.requests, m.seconds, build, &instanceCollector{service},
+	m.registry.MustRegister(m.requests, m.refusals, m.seconds, build, &instanceCollector{in},
 		collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}))
 	return m
 }
@@ -49,50 +68,55 @@ func (m *metrics) handler() http.Handler {
 	return promhttp.HandlerFor(m.registry, promhttp.HandlerOpts{Registry: m.registry})
 }
 
-// instanceCollector asks the Service at every scrape.
-type instanceCollector struct{ service func() *halberd.Service }
-
-// What a scrape tells of the Service.
-type instanceDescs struct{ ready, keys, revision, damaged, checks *prometheus.Desc }
-
-func describe() instanceDescs {
-	return instanceDescs{
-		ready:    prometheus.NewDesc("halberd_ready", "1 when every key is loaded and checks are answered.", nil, nil),
-		keys:     prometheus.NewDesc("halberd_keys", "Secrets in the index; a key in rotation counts twice.", nil, nil),
-		revision: prometheus.NewDesc("halberd_revision", "Number of the last change applied.", nil, nil),
-		damaged:  prometheus.NewDesc("halberd_damaged_rows", "Rows that are refused because their MAC is wrong; see hb doctor.", nil, nil),
-		checks:   prometheus.NewDesc("halberd_checks_total", "Checks answered, by the code of the verdict; those of the callers' own keys count as well.", []string{"code"}, nil),
+// answered counts a request that has ended in a room. route is one of ours, so
+// that there are only so many series.
+func (m *metrics) answered(room, route, method string, w *statusWriter, took time.Duration) {
+	of := series{route, method, w.class()}
+	at := (*m.known.Load())[of]
+	if at == nil {
+		at = m.learn(of, surface(room, route))
+	}
+	at.requests.Inc()
+	at.seconds.Observe(took.Seconds())
+	if w.code != "" && w.answered() >= http.StatusBadRequest {
+		m.refusals.WithLabelValues(surface(room, route), w.code).Inc()
 	}
 }
 
-// Describe implements prometheus.Collector.
-func (c *instanceCollector) Describe(out chan<- *prometheus.Desc) {
-	d := describe()
-	for _, one := range []*prometheus.Desc{d.ready, d.keys, d.revision, d.damaged, d.checks} {
-		out <- one
+// learn finds where a kind of requests is counted, and remembers it: finding it
+// for every check would cost as much as all the rest of counting.
+func (m *metrics) learn(of series, surface string) *counted {
+	at := &counted{
+		requests: m.requests.WithLabelValues(of.route, of.method, of.class),
+		seconds:  m.seconds.WithLabelValues(surface, of.class),
+	}
+	for {
+		was := m.known.Load()
+		next := maps.Clone(*was)
+		next[of] = at
+		if m.known.CompareAndSwap(was, &next) {
+			return at
+		}
 	}
 }
 
-// Collect implements prometheus.Collector.
-func (c *instanceCollector) Collect(out chan<- prometheus.Metric) {
-	d := describe()
-	svc := c.service()
-	if svc == nil {
-		out <- prometheus.MustNewConstMetric(d.ready, prometheus.GaugeValue, 0)
-		return
+// surface is the part of the server that a room is, checks apart.
+func surface(room, route string) string {
+	switch {
+	case strings.HasPrefix(route, "/v1/api-keys/verify"):
+		return "check"
+	case room == "/v1/":
+		return "v1"
+	case room == "/api/":
+		return "api"
+	case room == "console":
+		return room
 	}
-	s := svc.Stats()
-	out <- prometheus.MustNewConstMetric(d.ready, prometheus.GaugeValue, 1)
-	out <- prometheus.MustNewConstMetric(d.keys, prometheus.GaugeValue, float64(s.Keys))
-	out <- prometheus.MustNewConstMetric(d.revision, prometheus.GaugeValue, float64(s.Revision))
-	out <- prometheus.MustNewConstMetric(d.damaged, prometheus.GaugeValue, float64(s.Damaged))
-	for code, n := range s.Verdicts {
-		out <- prometheus.MustNewConstMetric(d.checks, prometheus.CounterValue, float64(n), string(code))
-	}
+	return "other"
 }
 
-// statusWriter remembers the status of an answer,
-// and what request.Tell says of it.
+// statusWriter remembers the status of an answer, and what request.Tell says of
+// it.
 type statusWriter struct {
 	http.ResponseWriter
 	status   int

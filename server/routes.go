@@ -52,7 +52,7 @@ func (in *instance) pages(svc *halberd.Service) (http.Handler, error) {
 
 // ServeHTTP implements http.Handler.
 func (r *routes) ServeHTTP(w http.ResponseWriter, req *http.Request) {
-	if r.in.doors.Serve(w, req) {
+	if r.atDoor(w, req) {
 		return // off the path below: it is asked for every request of somebody's API
 	}
 	begin := time.Now()
@@ -60,7 +60,8 @@ func (r *routes) ServeHTTP(w http.ResponseWriter, req *http.Request) {
 	if unsure(req) {
 		out.Header().Set("Connection", "close")
 	}
-	route, h := r.find(req)
+	room, h := r.find(req)
+	route := room
 	if size := headerSize(req); size > maxHeader {
 		h = refusal(http.StatusRequestHeaderFieldsTooLarge, halberd.CodeHeadersTooLarge, "the headers are larger than 16 KiB")
 	}
@@ -68,8 +69,7 @@ func (r *routes) ServeHTTP(w http.ResponseWriter, req *http.Request) {
 		if req.Pattern != "" && req.Pattern != "/" { // set by the room's own mux
 			route = req.Pattern
 		}
-		r.in.metrics.requests.WithLabelValues(route, method(req.Method), out.class()).Inc()
-		r.in.metrics.seconds.WithLabelValues(route).Observe(time.Since(begin).Seconds())
+		r.in.metrics.answered(room, route, method(req.Method), out, time.Since(begin))
 		if r.in.traces != nil && route != "/healthz" && route != "/readyz" {
 			r.in.traces.request(req, route, out, begin)
 		}
@@ -77,9 +77,26 @@ func (r *routes) ServeHTTP(w http.ResponseWriter, req *http.Request) {
 	h.ServeHTTP(out, req)
 }
 
-// find picks the room by the path's beginning. route is its name where the
-// room does not tell more.
-func (r *routes) find(req *http.Request) (route string, h http.Handler) {
+// atDoor answers what came to a door. The doors count for themselves.
+func (r *routes) atDoor(w http.ResponseWriter, req *http.Request) bool {
+	if r.in.traces == nil {
+		return r.in.doors.Serve(w, req)
+	}
+	begin, out := time.Now(), &statusWriter{ResponseWriter: w}
+	if !r.in.doors.Serve(out, req) {
+		return false
+	}
+	route := "/v1/auth/envoy/" // and the client's path below it
+	if p := req.URL.Path; p == "/v1/auth/forward" || p == "/v1/auth/nginx" {
+		route = p
+	}
+	r.in.traces.request(req, route, out, begin)
+	return true
+}
+
+// find picks the room by the path's beginning. room is its name, and that of
+// the route where the room does not tell more.
+func (r *routes) find(req *http.Request) (room string, h http.Handler) {
 	path := req.URL.Path
 	dialect := func(h http.Handler) http.Handler {
 		if h == nil {

@@ -62,7 +62,7 @@ func serve(ctx context.Context, src sources, version string, stdout, stderr io.W
 	in.config.Store(&c)
 	in.setLevel(c)
 	in.log = newLogger(stderr, c.LogFormat, in.level)
-	in.metrics = newMetrics(version, in.service.Load)
+	in.metrics = newMetrics(in)
 	in.doors = gateway.New(in.service.Load, in.log)
 	in.public.Store(in.routes(nil))
 	if in.traces, err = newTraces(ctx, c, version, in.log); err != nil {

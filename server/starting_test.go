@@ -21,7 +21,7 @@ func starting(t *testing.T) *instance {
 	}
 	in := &instance{now: time.Now, level: new(slog.LevelVar), log: slog.New(slog.DiscardHandler)}
 	in.config.Store(&c)
-	in.metrics = newMetrics("test", in.service.Load)
+	in.metrics = newMetrics(in)
 	in.public.Store(in.routes(nil))
 	return in
 }

@@ -1,0 +1,86 @@
+package server
+
+import (
+	"strconv"
+
+	"github.com/prometheus/client_golang/prometheus"
+)
+
+// instanceCollector asks what counts by itself, at every scrape.
+type instanceCollector struct{ in *instance }
+
+// What a scrape tells of the Service, the doors and the traces.
+type instanceDescs struct {
+	ready, keys, revision, damaged, checks, guesses *prometheus.Desc
+	usageFlushes, usageFailed, usageWaiting         *prometheus.Desc
+	usageDropped, forfeited, doors, spans           *prometheus.Desc
+}
+
+func describe() instanceDescs {
+	d := func(name, help string, labels ...string) *prometheus.Desc {
+		return prometheus.NewDesc("halberd_"+name, help, labels, nil)
+	}
+	return instanceDescs{
+		ready:        d("ready", "1 when every key is loaded and checks are answered."),
+		keys:         d("keys", "Secrets in the index; a key in rotation counts twice."),
+		revision:     d("revision", "Number of the last change applied."),
+		damaged:      d("damaged_rows", "Rows that are refused because their MAC is wrong; see hb doctor."),
+		checks:       d("checks_total", "Checks answered, by the code of the verdict; those of the callers' own keys count as well.", "code"),
+		guesses:      d("guesses_total", "Bad credentials beyond what one address may present: answered 429."),
+		usageFlushes: d("usage_flush_seconds", "How often counts of checks were handed to the store, and how long that took."),
+		usageFailed:  d("usage_flush_failures_total", "Times that the store did not take counts; they wait for the next."),
+		usageWaiting: d("usage_waiting", "Counts, each of one key and verdict, that wait for the store."),
+		usageDropped: d("usage_dropped_total", "Checks that are missing in the usage: too much waited."),
+		forfeited:    d("quota_forfeited_uses", "Uses of quotas that processes which did not end cleanly took and may not have given, until their refill; found at the start."),
+		doors:        d("door_answers_total", "Answers to gateways, by the status that was meant; nginx is told another for some.", "door", "status"),
+		spans:        d("spans_total", "Spans of traces that a collector took, or did not; only with otlp_endpoint.", "outcome"),
+	}
+}
+
+// Describe implements prometheus.Collector.
+func (c *instanceCollector) Describe(out chan<- *prometheus.Desc) {
+	d := describe()
+	for _, one := range []*prometheus.Desc{
+		d.ready, d.keys, d.revision, d.damaged, d.checks, d.guesses,
+		d.usageFlushes, d.usageFailed, d.usageWaiting, d.usageDropped, d.forfeited, d.doors, d.spans,
+	} {
+		out <- one
+	}
+}
+
+// Collect implements prometheus.Collector.
+func (c *instanceCollector) Collect(out chan<- prometheus.Metric) {
+	d := describe()
+	gauge := func(of *prometheus.Desc, v float64) {
+		out <- prometheus.MustNewConstMetric(of, prometheus.GaugeValue, v)
+	}
+	counter := func(of *prometheus.Desc, n int64, labels ...string) {
+		out <- prometheus.MustNewConstMetric(of, prometheus.CounterValue, float64(n), labels...)
+	}
+	for _, n := range c.in.doors.Counts() {
+		counter(d.doors, n.N, n.Door, strconv.Itoa(n.Status))
+	}
+	if t := c.in.traces; t != nil {
+		counter(d.spans, t.sent.done.Load(), "taken")
+		counter(d.spans, t.sent.failed.Load(), "dropped")
+	}
+	svc := c.in.service.Load()
+	if svc == nil {
+		gauge(d.ready, 0)
+		return
+	}
+	s := svc.Stats()
+	gauge(d.ready, 1)
+	gauge(d.keys, float64(s.Keys))
+	gauge(d.revision, float64(s.Revision))
+	gauge(d.damaged, float64(s.Damaged))
+	for code, n := range s.Verdicts {
+		counter(d.checks, n, string(code))
+	}
+	counter(d.guesses, s.Guesses)
+	out <- prometheus.MustNewConstSummary(d.usageFlushes, uint64(s.Usage.Flushes), s.Usage.Took.Seconds(), nil)
+	counter(d.usageFailed, s.Usage.Failed)
+	gauge(d.usageWaiting, float64(s.Usage.Waiting))
+	counter(d.usageDropped, s.Usage.Dropped)
+	gauge(d.forfeited, float64(s.Forfeited.Uses))
+}
