@@ -63,6 +63,30 @@ func TestTheExitCodesOfTheDocument(t *testing.T) {
 	}
 }
 
+func TestAWaitIsSaid(t *testing.T) {
+	for status, code := range map[int]string{429: "RATE_LIMITED", 503: "UNAVAILABLE"} {
+		asked := 0
+		server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
+			if asked++; asked == 1 {
+				w.WriteHeader(status)
+				_, _ = w.Write([]byte(`{"error":{"code":"` + code + `","message":"not now"}}`))
+				return
+			}
+			_, _ = w.Write([]byte(`{"data":[],"meta":{"next_cursor":null}}`))
+		}))
+		env := map[string]string{"HB_URL": server.URL, "HB_API_KEY": "hb_live_x"}
+		exit, out, words := run(t, env, "", "api-keys", "list", "-o", "json")
+		if exit != 0 || asked != 2 || strings.Contains(out, "again") || !strings.Contains(words, "hb: not now ("+code+"): trying again in ") {
+			t.Errorf("%d: %d after %d\n%s%s", status, exit, asked, out, words)
+		}
+		asked = 0
+		if exit, _, words := run(t, env, "", "api-keys", "list", "--quiet"); exit != 0 || strings.Contains(words, "again") {
+			t.Errorf("quiet: %d\n%s", exit, words)
+		}
+		server.Close()
+	}
+}
+
 // A revocation that some node may not know of is not done.
 func TestAnUnconfirmedRevocationIsNoSuccess(t *testing.T) {
 	env := answering(t, 200, `{"data":{"key_id":"key_01h455vb4pex5vsknk084sn02q","label":"CI","state":"revoked"},`+

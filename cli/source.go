@@ -1,9 +1,11 @@
 package cli
 
 import (
+	"net/http"
 	"net/url"
 	"os"
 	"strings"
+	"time"
 
 	"github.com/halberdhq/halberd/client"
 )
@@ -131,9 +133,17 @@ func (a *app) dial(s source) (*client.Client, error) {
 	if client.Exposed(s.at) && !a.quiet {
 		a.say("hb: warning: %s is not encrypted, so whoever sits on the way can read the key; use https", s.at)
 	}
-	c, err := client.New(s.at.String(), s.key, client.PlainHTTP(), client.UserAgent("hb/"+a.version))
+	c, err := client.New(s.at.String(), s.key, client.PlainHTTP(), client.UserAgent("hb/"+a.version), client.OnWait(a.sayWait))
 	if err != nil {
 		return nil, noAccess("%s: %v", s.from, err)
 	}
 	return c, nil
+}
+
+// sayWait says why nothing happens for a while. Waits for a server that does not
+// answer are short, and end in an error that says it.
+func (a *app) sayWait(wait time.Duration, why *client.Error) {
+	if !a.quiet && (why.Status == http.StatusTooManyRequests || why.Status == http.StatusServiceUnavailable) {
+		a.say("hb: %s (%s): trying again in %s", why.Message, why.Code, wait.Round(100*time.Millisecond))
+	}
 }

@@ -86,7 +86,7 @@ func send[T any](ctx context.Context, c *conn, what call, opts ...CallOption) (a
 		}
 		payload = b
 	}
-	err := persist(ctx, &what, func() error {
+	err := c.persist(ctx, &what, func() error {
 		body, err := c.once(ctx, &what, payload)
 		if err != nil {
 			return err

@@ -54,6 +54,12 @@ func Timeout(d time.Duration) Option { return func(c *conn) { c.http.Timeout = d
 // UserAgent replaces "halberd-go".
 func UserAgent(name string) Option { return func(c *conn) { c.agent = name } }
 
+// OnWait is told before each wait between two tries of a call: for how long, and
+// why. It is called by whoever made the call.
+func OnWait(tell func(wait time.Duration, why *Error)) Option {
+	return func(c *conn) { c.waiting = tell }
+}
+
 // ErrPlainHTTP is why New refuses an http address that is not loopback.
 var ErrPlainHTTP = errors.New("plain http would show the key to everyone on the way: use https")
 
@@ -142,4 +148,6 @@ type conn struct {
 	http  *http.Client
 	agent string
 	plain bool
+
+	waiting func(time.Duration, *Error) // nil: nobody is told
 }

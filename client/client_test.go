@@ -16,8 +16,10 @@ import (
 	"testing/synctest"
 	"time"
 
+	"github.com/halberdhq/halberd"
 	"github.com/halberdhq/halberd/client"
 	"github.com/halberdhq/halberd/dialect/enveloped/wire"
+	"github.com/halberdhq/halberd/internal/keytext"
 )
 
 // canary is a key that must not be seen outside of the header it travels in.
@@ -216,6 +218,49 @@ func TestRetryAfterIsObeyedWithinTenSeconds(t *testing.T) {
 			t.Errorf("%v after %d", err, len(s.seen))
 		}
 	})
+}
+
+// Where only RateLimit says when the limit is whole again, that is waited for.
+func TestTheResetOfARateLimitIsObeyed(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		c, s := speak(t, answers(429, "", "RateLimit", `"a";r=0;t=2, "b, ;c";r=1;t=4`), answers(200, madeKey))
+		_, err := c.WhoAmI(t.Context())
+		if got := s.at[1].Sub(s.at[0]); err != nil || got < 4*time.Second || got > 5*time.Second {
+			t.Errorf("%v after %v", err, got)
+		}
+	})
+}
+
+func TestWhoeverAsksIsToldOfTheWait(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		s := &script{steps: []func(*http.Request) (*http.Response, error){
+			answers(429, `{"error":{"code":"RATE_LIMITED","message":"slow down, `+canary+`"}}`, "Retry-After", "4"), answers(200, madeKey),
+		}}
+		var told []string
+		c, err := client.New("https://keys.example.com", canary, client.Transport(s), client.OnWait(func(wait time.Duration, why *client.Error) {
+			told = append(told, wait.Truncate(time.Second).String()+" "+why.Code+" "+why.Message)
+		}))
+		if err != nil {
+			t.Fatal(err)
+		}
+		if _, err := c.WhoAmI(t.Context()); err != nil || len(told) != 1 || told[0] != "4s RATE_LIMITED slow down, [key]" {
+			t.Errorf("%v %q", err, told)
+		}
+	})
+}
+
+// A limited key is an answer about that key, and no reason to ask again.
+func TestARateLimitedVerdictIsAVerdict(t *testing.T) {
+	limited := `{"data":{"valid":false,"code":"RATE_LIMITED","key_id":"key_01h455vb4pex5vsknk084sn02q","scopes":["read"],"resources":["*"],"retry_after_seconds":30,` +
+		`"rate_limits":[{"name":"default","limit":1,"window_seconds":60,"remaining":0,"reset_seconds":30}]},"meta":{}}`
+	c, s := speak(t, answers(200, limited))
+	v, err := c.Verify(t.Context(), halberd.Check{Secret: halberd.NewSecret(keytext.Mint("hb_live"))})
+	if err != nil || v.Code != halberd.RateLimited || v.RetryAfter != 30*time.Second || len(s.seen) != 1 {
+		t.Errorf("%v %v %v after %d", v.Code, v.RetryAfter, err, len(s.seen))
+	}
+	if l := v.RateLimits.At(0); l.Window != time.Minute || l.Reset != 30*time.Second {
+		t.Errorf("%+v", l)
+	}
 }
 
 func TestAWaitEndsWithItsContext(t *testing.T) {

@@ -87,6 +87,9 @@ func asError(err error) *Error {
 func refusal(resp *http.Response, body []byte, now time.Time) *Error {
 	e := &Error{Status: resp.StatusCode, RequestID: resp.Header.Get("X-Request-Id")}
 	e.RetryAfter = retryAfter(resp.Header.Get("Retry-After"), now)
+	if e.Status == http.StatusTooManyRequests && resp.Header.Get("Retry-After") == "" {
+		e.RetryAfter = longestReset(resp.Header.Values("RateLimit"))
+	}
 	var env wire.ErrorEnvelope
 	if err := json.Unmarshal(body, &env); err == nil && env.Error.Code != "" {
 		e.Code, e.Message = env.Error.Code, env.Error.Message
@@ -110,6 +113,17 @@ func refusal(resp *http.Response, body []byte, now time.Time) *Error {
 		}
 	}
 	return e
+}
+
+// longestReset is the longest t of a RateLimit field: "default";r=0;t=30. What it
+// cannot read is 0.
+func longestReset(fields []string) (longest time.Duration) {
+	for part := range strings.SplitSeq(strings.ReplaceAll(strings.Join(fields, ","), ",", ";"), ";") {
+		if t, ok := strings.CutPrefix(strings.TrimSpace(part), "t="); ok {
+			longest = max(longest, retryAfter(t, time.Time{}))
+		}
+	}
+	return longest
 }
 
 // retryAfter reads seconds or a date; anything else is 0.

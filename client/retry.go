@@ -20,7 +20,7 @@ const (
 )
 
 // persist runs try until it succeeds, cannot be helped or was tried enough.
-func persist(ctx context.Context, what *call, try func() error) error {
+func (c *conn) persist(ctx context.Context, what *call, try func() error) error {
 	var waited time.Duration
 	for n := 1; ; n++ {
 		err := try()
@@ -32,7 +32,13 @@ func persist(ctx context.Context, what *call, try func() error) error {
 			return e
 		}
 		wait := e.RetryAfter + backoff(n) // told the same time, all would return at once
-		if waited += wait; waited > maxWaiting || !pause(ctx, wait) {
+		if waited += wait; waited > maxWaiting {
+			return e
+		}
+		if c.waiting != nil {
+			c.waiting(wait, e.without(append(what.asked, c.key())...))
+		}
+		if !pause(ctx, wait) {
 			return e
 		}
 	}
@@ -45,15 +51,18 @@ func again(what *call, e *Error) bool {
 	case http.StatusTooManyRequests:
 		return true
 	case http.StatusServiceUnavailable:
-		return what.version == 0
+		return what.version == 0 && (what.spends || what.repeatable())
 	case 0, http.StatusBadGateway, http.StatusGatewayTimeout:
 		if e.Status == 0 && e.Code != CodeUnreachable || distrusted(e) {
 			return false
 		}
-		return !what.spends && what.version == 0 || neverSent(e)
+		return !what.spends && what.repeatable() && what.version == 0 || neverSent(e)
 	}
 	return false
 }
+
+// repeatable reports whether doing it twice comes to the same as once.
+func (c *call) repeatable() bool { return c.method != http.MethodPost || c.idempotency != "" }
 
 // distrusted reports whether the server's certificate is why there is no answer:
 // asking again does not mend it.
