@@ -20,7 +20,8 @@ func (r Reach) holds(own *owner) bool {
 }
 
 // ReachOf is the reach of a project: its own keys and those of its whole
-// organization. False: there is no such project.
+// organization. False: there is no such project, or it is suspended, which closes
+// it to the keys of its whole organization as well.
 func (s *Service) ReachOf(id ProjectID) (Reach, bool) {
 	d := s.dir
 	if known := d.reaches.Load(); known != nil {
@@ -31,7 +32,7 @@ func (s *Service) ReachOf(id ProjectID) (Reach, bool) {
 	d.mu.Lock()
 	defer d.mu.Unlock()
 	p := d.projects[id]
-	if p == nil || !p.DeletedAt.IsZero() {
+	if p == nil || !p.DeletedAt.IsZero() || !p.Active {
 		return Reach{}, false
 	}
 	r := Reach{p.Organization, p.ID}
@@ -48,7 +49,7 @@ func (s *Service) ReachOf(id ProjectID) (Reach, bool) {
 const maxReaches = 256
 
 // SoleProject is the reach of the instance's only project. False: there are
-// several, or none.
+// several, or none, or it is suspended.
 func (s *Service) SoleProject() (Reach, bool) {
 	sole := s.dir.sole.Load()
 	if sole == nil {
@@ -68,17 +69,19 @@ func (d *directory) countProject(p *Project) {
 	if p.DeletedAt.IsZero() {
 		d.present++
 	}
+	d.sole.Store(nil)
 	if d.present != 1 {
-		d.sole.Store(nil)
 		return
 	}
-	if p.DeletedAt.IsZero() {
-		d.sole.Store(&Reach{p.Organization, p.ID})
-		return
-	}
-	for _, other := range d.projects {
-		if other.ID != p.ID && other.DeletedAt.IsZero() {
-			d.sole.Store(&Reach{other.Organization, other.ID})
+	only := p
+	if !p.DeletedAt.IsZero() {
+		for _, other := range d.projects {
+			if other.ID != p.ID && other.DeletedAt.IsZero() {
+				only = other
+			}
 		}
+	}
+	if only.Active && only.DeletedAt.IsZero() {
+		d.sole.Store(&Reach{only.Organization, only.ID})
 	}
 }

@@ -18,8 +18,8 @@ const (
 
 // remedies say what to do about each fault.
 var remedies = [faults]string{
-	faultNoProject:      "no project is named, and there is not exactly one: add ?project=prj_… to the URL that the gateway asks, or name it in the policy",
-	faultUnknownProject: "the project that is named does not exist: see hb projects list",
+	faultNoProject:      "no project is named, and there is not exactly one that is active: add ?project=prj_… to the URL that the gateway asks, or name it in the policy",
+	faultUnknownProject: "the project that is named does not exist or is suspended: see hb projects list",
 	faultTwoProjects:    "the URL that the gateway asks names one project and the policy another",
 	faultNothingAsked:   "nothing says what a key must be good for: add ?scopes= to the URL that the gateway asks, give a policy, or name the gateway in trusted_proxies so that the method it forwards is believed",
 	faultNotForwarded:   "the policy needs the method and the path of each request, from a proxy that is named in trusted_proxies: see docs/guide/gateways.md for the headers",
