@@ -18,13 +18,15 @@ import (
 	"go.yaml.in/yaml/v3"
 
 	"github.com/halberdhq/halberd"
+	"github.com/halberdhq/halberd/internal/request"
 )
 
 // Config is everything an operator can set; docs/reference/configuration.md
 // says it at length. The zero Config starts a working server on
 // 127.0.0.1:8080, with its data in ./halberd-data. There is no secret in it.
 type Config struct {
-	// Listen is the address of the public listener. Zero: 127.0.0.1:8080.
+	// Listen is the address of the public listener, or several, parted by spaces
+	// or commas; unix:PATH is a socket. Zero: 127.0.0.1:8080.
 	Listen string `yaml:"listen"`
 	// Data is the data folder. Zero: halberd-data.
 	Data string `yaml:"data"`
@@ -55,6 +57,17 @@ type Config struct {
 	UsageDaysByMinute int `yaml:"usage_days_by_minute"`
 	UsageDaysByHour   int `yaml:"usage_days_by_hour"`
 	UsageDaysByDay    int `yaml:"usage_days_by_day"`
+	// TrustedProxies are the addresses and networks, parted by spaces or commas,
+	// whose forwarding headers are believed; the word unix is whoever connects to
+	// a socket of Listen. Zero: none.
+	TrustedProxies string `yaml:"trusted_proxies"`
+	// Policy is the file that the doors for gateways go by. Zero: none.
+	Policy string `yaml:"policy"`
+	// GuessesPerMinute and GuessBurst bound the bad keys that an address may
+	// present before it is answered 429. Zero: no bound; unless they are set, 30
+	// and 60.
+	GuessesPerMinute int `yaml:"guesses_per_minute"`
+	GuessBurst       int `yaml:"guess_burst"`
 	// LogLevel is debug, info, warn or error. Zero: info.
 	LogLevel string `yaml:"log_level"`
 	// LogFormat is text or json. Zero: text.
@@ -114,7 +127,7 @@ func (c *Config) settings() []setting {
 		}
 	}
 	return []setting{
-		{"listen", "address to listen on (default 127.0.0.1:8080)", text(&c.Listen)},
+		{"listen", "addresses to listen on, or unix:PATH (default 127.0.0.1:8080)", text(&c.Listen)},
 		{"data", "data folder (default halberd-data)", text(&c.Data)},
 		{"public_url", "how clients reach this server, for links", text(&c.PublicURL)},
 		{"tls_cert", "certificate chain, a PEM file; read again on SIGHUP", text(&c.TLSCert)},
@@ -128,6 +141,10 @@ func (c *Config) settings() []setting {
 		{"usage_days_by_minute", "for how many days usage is kept by minute (default 2); read again on SIGHUP", count(&c.UsageDaysByMinute)},
 		{"usage_days_by_hour", "and by hour (default 90); read again on SIGHUP", count(&c.UsageDaysByHour)},
 		{"usage_days_by_day", "and by day (default 730); read again on SIGHUP", count(&c.UsageDaysByDay)},
+		{"trusted_proxies", "addresses and networks whose forwarding headers are believed, and unix for sockets (default none); read again on SIGHUP", text(&c.TrustedProxies)},
+		{"policy", "what gateways' requests need, a YAML file; read again on SIGHUP", text(&c.Policy)},
+		{"guesses_per_minute", "bad keys a minute of one address; 0: no bound (default 30)", count(&c.GuessesPerMinute)},
+		{"guess_burst", "how many of them at once (default 60)", count(&c.GuessBurst)},
 		{"log_level", "debug, info, warn or error (default info); read again on SIGHUP", text(&c.LogLevel)},
 		{"log_format", "text or json (default text)", text(&c.LogFormat)},
 		{"otlp_endpoint", "send traces to this OpenTelemetry collector, such as http://127.0.0.1:4318 (default: none)", text(&c.OTLPEndpoint)},
@@ -146,7 +163,7 @@ type sources struct {
 // load reads the sources and fills the defaults in. Whatever it does not know
 // is an error that names it: a misspelled setting must not silently be a default.
 func (s sources) load() (Config, error) {
-	c := Config{ManagementLimit: 600, ManagementBurst: 200}
+	c := Config{ManagementLimit: 600, ManagementBurst: 200, GuessesPerMinute: 30, GuessBurst: 60}
 	known := c.settings()
 	file := s.file
 	byVariable := map[string]string{}
@@ -263,14 +280,14 @@ func (c *Config) complete() error {
 			return err
 		}
 	}
-	host, port, err := net.SplitHostPort(c.Listen)
-	if err != nil || !validPort(port) {
-		return fmt.Errorf("listen must be an address and a port such as 127.0.0.1:8080 or :8080, not %q", c.Listen)
+	home, err := c.home()
+	if err != nil {
+		return err
 	}
 	if (c.TLSCert == "") != (c.TLSKey == "") {
 		return errors.New("tls_cert and tls_key go together: set both or neither")
 	}
-	or(&c.PublicURL, c.scheme()+"://"+net.JoinHostPort(reachable(host), port))
+	or(&c.PublicURL, home)
 	u, err := url.Parse(c.PublicURL)
 	if err != nil || u.Scheme != "http" && u.Scheme != "https" || u.Host == "" ||
 		u.User != nil || u.RawQuery != "" || u.Fragment != "" || strings.Trim(u.Path, "/") != "" {
@@ -306,6 +323,15 @@ func (c *Config) complete() error {
 	if n := c.ManagementBurst; (n < 1 && c.ManagementLimit > 0) || n < 0 || n > 1_000_000 {
 		return fmt.Errorf("management_burst must be 1 to 1000000, and is %d", n)
 	}
+	if _, err := request.ParseProxies(c.TrustedProxies); err != nil {
+		return fmt.Errorf("trusted_proxies: %w", err)
+	}
+	if n := c.GuessesPerMinute; n < 0 || n > 1_000_000 {
+		return fmt.Errorf("guesses_per_minute must be 0 to 1000000, and is %d", n)
+	}
+	if n := c.GuessBurst; (n < 1 && c.GuessesPerMinute > 0) || n < 0 || n > 1_000_000 {
+		return fmt.Errorf("guess_burst must be 1 to 1000000, and is %d", n)
+	}
 	if c.ShutdownTimeout < 0 {
 		return fmt.Errorf("shutdown_timeout must not be negative, and is %s", c.ShutdownTimeout)
 	}
@@ -314,7 +340,10 @@ func (c *Config) complete() error {
 
 // options are the settings that the ground keeps to.
 func (c Config) options(log *slog.Logger) halberd.Options {
-	return halberd.Options{Logger: log, ManagementPerMinute: c.ManagementLimit, ManagementBurst: c.ManagementBurst}
+	return halberd.Options{
+		Logger: log, ManagementPerMinute: c.ManagementLimit, ManagementBurst: c.ManagementBurst,
+		GuessesPerMinute: c.GuessesPerMinute, GuessBurst: c.GuessBurst,
+	}
 }
 
 func validPort(port string) bool {
@@ -379,13 +408,6 @@ func (c *Config) level() (slog.Level, error) {
 		return 0, fmt.Errorf("log_level must be debug, info, warn or error, not %q", c.LogLevel)
 	}
 	return l, nil
-}
-
-// exposed reports whether keys that come in at an address would travel in the
-// clear between machines.
-func (c *Config) exposed(address string) bool {
-	host, _, _ := net.SplitHostPort(address)
-	return c.TLSCert == "" && address != "" && !strings.HasPrefix(address, "unix:") && !loopback(host)
 }
 
 // write prints the Config as a file that load would read the same.

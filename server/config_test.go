@@ -30,7 +30,7 @@ func TestTheZeroConfigIsComplete(t *testing.T) {
 	want := Config{
 		Listen: "127.0.0.1:8080", Data: "halberd-data", PublicURL: "http://127.0.0.1:8080",
 		PrivateListen: "unix:halberd-data/private.sock", LogLevel: "info", LogFormat: "text",
-		MaxConnections: 16384, MaxConnectionsPerAddress: 1024, ManagementLimit: 600, ManagementBurst: 200, OTLPSampleRatio: 1,
+		MaxConnections: 16384, MaxConnectionsPerAddress: 1024, ManagementLimit: 600, ManagementBurst: 200, GuessesPerMinute: 30, GuessBurst: 60, OTLPSampleRatio: 1,
 		UsageDaysByMinute: 2, UsageDaysByHour: 90, UsageDaysByDay: 730,
 		ShutdownTimeout: 10 * time.Second,
 	}
@@ -120,11 +120,18 @@ func TestAConfigurationThatMakesNoSenseIsRefusedByName(t *testing.T) {
 			s:    sources{environ: []string{"HALBERD_OTLP_SAMPLE_RATIO=all"}},
 			want: []string{"HALBERD_OTLP_SAMPLE_RATIO", "no number"},
 		},
-		"minutes for ever": {file: "usage_days_by_minute: 40000\n", want: []string{"usage_days_by_minute must", "36500"}},
-		"hours below":      {file: "usage_days_by_minute: 10\nusage_days_by_hour: 5\n", want: []string{"usage_days_by_hour must be 10 to"}},
-		"days below 0":     {file: "usage_days_by_day: -1\n", want: []string{"usage_days_by_day must be 90 to"}},
-		"no connections":   {file: "max_connections: -1\n", want: []string{"max_connections must"}},
-		"no number":        {file: "max_connections_per_address: many\n", want: []string{"line 1"}},
+		"minutes for ever":          {file: "usage_days_by_minute: 40000\n", want: []string{"usage_days_by_minute must", "36500"}},
+		"hours below":               {file: "usage_days_by_minute: 10\nusage_days_by_hour: 5\n", want: []string{"usage_days_by_hour must be 10 to"}},
+		"days below 0":              {file: "usage_days_by_day: -1\n", want: []string{"usage_days_by_day must be 90 to"}},
+		"no connections":            {file: "max_connections: -1\n", want: []string{"max_connections must"}},
+		"no number":                 {file: "max_connections_per_address: many\n", want: []string{"line 1"}},
+		"a proxy that is everybody": {file: "trusted_proxies: 10.0.0.0/8 0.0.0.0/0\n", want: []string{"trusted_proxies", "0.0.0.0/0 is everybody"}},
+		"a proxy's name":            {file: "trusted_proxies: proxy.example.com\n", want: []string{"trusted_proxies", "proxy.example.com", "is no address"}},
+		"a proxy's bits":            {file: "trusted_proxies: 10.1.0.0/8\n", want: []string{"did you mean 10.0.0.0/8"}},
+		"no guesses":                {file: "guesses_per_minute: -1\n", want: []string{"guesses_per_minute must"}},
+		"no burst":                  {file: "guess_burst: -1\n", want: []string{"guess_burst must"}},
+		"one bad address of two":    {file: "listen: '127.0.0.1:1 unix:'\n", want: []string{"listen must"}},
+		"nowhere":                   {file: "listen: ' '\n", want: []string{"nowhere"}},
 	} {
 		t.Run(name, func(t *testing.T) {
 			if c.file != "" {
@@ -186,11 +193,11 @@ func TestOnlyAnAddressOthersReachWithoutTLSIsExposed(t *testing.T) {
 		"": false, "unix:/run/halberd.sock": false, ":1": true, "0.0.0.0:1": true, "[::]:1": true, "192.0.2.1:1": true, "keys.example.com:1": true,
 	} {
 		var c Config
-		if c.exposed(listen) != want {
+		if c.inClear(listen) != want {
 			t.Errorf("%s: %v", listen, !want)
 		}
 		c.TLSCert = "a.pem"
-		if c.exposed(listen) {
+		if c.inClear(listen) {
 			t.Errorf("%s with TLS", listen)
 		}
 	}

@@ -9,6 +9,7 @@ import (
 	"net/http"
 	"os"
 	"path/filepath"
+	"strings"
 	"time"
 
 	"github.com/spf13/cobra"
@@ -69,6 +70,9 @@ func (d *demo) begin(ctx context.Context, in *instance, svc *halberd.Service, ad
 	api, err := hookshop.New(svc, hookshop.Options{})
 	if err != nil {
 		return err
+	}
+	if strings.HasPrefix(address, "unix:") {
+		return errors.New("the demo needs an address to listen on, not only a socket")
 	}
 	l, err := new(net.ListenConfig).Listen(ctx, "tcp", d.shop)
 	if err != nil {

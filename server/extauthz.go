@@ -5,7 +5,6 @@ import (
 	"crypto/tls"
 	"fmt"
 	"net"
-	"os"
 	"strings"
 
 	"github.com/halberdhq/halberd/gateway/extauthz"
@@ -47,12 +46,9 @@ func listenExtAuthz(ctx context.Context, at string) (net.Listener, error) {
 		}
 		return l, nil
 	}
-	l, err := listenSocket(ctx, path)
+	l, err := listenSocket(ctx, path, 0o660)
 	if err != nil {
 		return nil, fmt.Errorf("ext_authz_listen: %w", err)
-	}
-	if err := os.Chmod(path, 0o660); err != nil { //nolint:gosec // for the group, as said above
-		return nil, err
 	}
 	return l, nil
 }

@@ -43,7 +43,7 @@ func (in *instance) routes(svc *halberd.Service) *routes {
 func (in *instance) pages(svc *halberd.Service) (http.Handler, error) {
 	c := in.current()
 	o := console.Options{Log: in.log, PublicURL: c.PublicURL, Version: in.version}
-	if c.exposed(c.Listen) && !strings.HasPrefix(c.PublicURL, "https://") {
+	if c.exposed() && !strings.HasPrefix(c.PublicURL, "https://") {
 		o.Closed = "This server has no TLS and other machines reach it, so passwords would travel in the clear. " +
 			"Set tls_cert and tls_key, or public_url to the https address of the proxy in front."
 	}
@@ -52,14 +52,15 @@ func (in *instance) pages(svc *halberd.Service) (http.Handler, error) {
 
 // ServeHTTP implements http.Handler.
 func (r *routes) ServeHTTP(w http.ResponseWriter, req *http.Request) {
+	if unsure(req) {
+		w.Header().Set("Connection", "close")
+	}
 	if r.atDoor(w, req) {
 		return // off the path below: it is asked for every request of somebody's API
 	}
+	r.in.doors.Proxies().Settle(req)
 	begin := time.Now()
 	out := &statusWriter{ResponseWriter: w}
-	if unsure(req) {
-		out.Header().Set("Connection", "close")
-	}
 	room, h := r.find(req)
 	route := room
 	if size := headerSize(req); size > maxHeader {

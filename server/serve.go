@@ -62,8 +62,11 @@ func serve(ctx context.Context, src sources, version string, stdout, stderr io.W
 	in.config.Store(&c)
 	in.setLevel(c)
 	in.log = newLogger(stderr, c.LogFormat, in.level)
-	in.metrics = newMetrics(in)
 	in.doors = gateway.New(in.service.Load, in.log)
+	in.metrics = newMetrics(in)
+	if err := in.openDoors(c); err != nil {
+		return misused(err)
+	}
 	in.public.Store(in.routes(nil))
 	if in.traces, err = newTraces(ctx, c, version, in.log); err != nil {
 		return err
@@ -136,22 +139,19 @@ func (in *instance) run(ctx context.Context, hup <-chan os.Signal, stdout io.Wri
 // listen opens every listener, and answers on them that the server is starting.
 // It returns the address of the public one.
 func (in *instance) listen(ctx context.Context, c Config) (address string, err error) {
-	var lc net.ListenConfig
-	public, err := lc.Listen(ctx, "tcp", c.Listen)
+	address, err = in.listenPublic(ctx, c)
 	if err != nil {
-		return "", unheard("listen", err)
+		return "", err
 	}
-	bounds := in.connections(c)
-	s := in.publicServer()
-	s.ConnState = bounds.state
-	in.start(bounds.bound(public), s)
-	in.warnExposed(c, "listen", c.Listen)
+	for _, a := range c.addresses() {
+		in.warnExposed(c, "listen", a)
+	}
 	if err := in.openExtAuthz(ctx, c); err != nil {
 		return "", err
 	}
 
 	own := filepath.Join(c.Data, socketFile)
-	at, err := listenSocket(ctx, own)
+	at, err := listenSocket(ctx, own, 0o600)
 	if err != nil {
 		return "", err
 	}
@@ -160,23 +160,56 @@ func (in *instance) listen(ctx context.Context, c Config) (address string, err e
 	case err != nil:
 		return "", err
 	case host != "":
-		l, err := lc.Listen(ctx, "tcp", host)
+		l, err := new(net.ListenConfig).Listen(ctx, "tcp", host)
 		if err != nil {
 			return "", unheard("private_listen", err)
 		}
 		in.start(l, in.privateServer(in.inside()))
 	case filepath.Clean(path) != filepath.Clean(own):
-		l, err := listenSocket(ctx, path)
+		l, err := listenSocket(ctx, path, 0o600)
 		if err != nil {
 			return "", fmt.Errorf("private_listen: %w", err)
 		}
 		in.start(l, in.privateServer(in.inside()))
 	}
-	return public.Addr().String(), nil
+	return address, nil
+}
+
+// listenPublic opens the public listeners and returns the first one's address.
+func (in *instance) listenPublic(ctx context.Context, c Config) (first string, err error) {
+	addresses, sockets, err := c.public()
+	if err != nil {
+		return "", err
+	}
+	bounds := in.connections(c) // of all of them together
+	open := func(l net.Listener, address string, s *http.Server) {
+		s.ConnState = bounds.state
+		in.start(bounds.bound(l), s)
+		if first == "" {
+			first = address
+		}
+	}
+	for _, a := range addresses {
+		l, err := new(net.ListenConfig).Listen(ctx, "tcp", a)
+		if err != nil {
+			return "", unheard("listen", err)
+		}
+		open(l, l.Addr().String(), in.publicServer())
+	}
+	for _, path := range sockets {
+		l, err := listenSocket(ctx, path, 0o660) // for the group as well: a gateway runs as somebody else
+		if err != nil {
+			return "", fmt.Errorf("listen: %w", err)
+		}
+		s := in.publicServer()
+		s.TLSConfig = nil // nobody else can listen in
+		open(l, "unix:"+path, s)
+	}
+	return first, nil
 }
 
 func (in *instance) warnExposed(c Config, setting, address string) {
-	if c.exposed(address) {
+	if c.inClear(address) {
 		in.log.Warn("NO TLS on an address that other machines reach: keys travel in the clear. "+
 			"Set tls_cert and tls_key, or listen on 127.0.0.1 behind a proxy that has them", setting, address)
 	}
@@ -194,16 +227,16 @@ func unheard(setting string, err error) error {
 	return fmt.Errorf("%s: %w", setting, err)
 }
 
-// listenSocket makes a socket that only its owner may use. One that a killed
+// listenSocket makes a socket that those may use whom mode lets. One that a killed
 // process left behind is replaced; one that answers is not.
-func listenSocket(ctx context.Context, path string) (net.Listener, error) {
+func listenSocket(ctx context.Context, path string, mode fs.FileMode) (net.Listener, error) {
 	const longest = 107 // bytes, what Linux takes
 	if len(path) > longest {
 		return nil, fmt.Errorf("the socket %s has a path of %d bytes, and the system takes %d: start in another folder, or name the data folder by a shorter path", path, len(path), longest)
 	}
 	if info, err := os.Lstat(path); err == nil {
 		if info.Mode().Type() != fs.ModeSocket {
-			return nil, fmt.Errorf("%s is in the way of the private listener, and is no socket: move it away", path)
+			return nil, fmt.Errorf("%s is in the way of a listener, and is no socket: move it away", path)
 		}
 		if c, err := new(net.Dialer).DialContext(ctx, "unix", path); err == nil {
 			_ = c.Close()
@@ -217,7 +250,7 @@ func listenSocket(ctx context.Context, path string) (net.Listener, error) {
 	if err != nil {
 		return nil, err
 	}
-	if err := os.Chmod(path, 0o600); err != nil { // harden's umask let nobody else in meanwhile
+	if err := os.Chmod(path, mode); err != nil { // harden's umask let nobody else in meanwhile
 		return nil, errors.Join(err, l.Close())
 	}
 	return l, nil
@@ -260,7 +293,9 @@ func (in *instance) connections(c Config) *connections {
 		in.log.Warn("max_connections is more than the system lets this process open, and is lowered: raise the limit of open files (LimitNOFILE, ulimit -n)",
 			"max_connections", most, "open_files", files)
 	}
-	return newConnections(most, c.MaxConnectionsPerAddress, netip.Addr.IsLoopback, in.metrics.registry)
+	return newConnections(most, c.MaxConnectionsPerAddress, func(a netip.Addr) bool {
+		return a.IsLoopback() || in.doors.Proxies().Trusts(a)
+	}, in.metrics.registry)
 }
 
 func (in *instance) privateServer(h http.Handler) *http.Server {
@@ -355,11 +390,16 @@ func (in *instance) reload() {
 			c.TLSCert, c.TLSKey = former.TLSCert, former.TLSKey
 		}
 	}
+	if err := in.openDoors(c); err != nil {
+		in.log.Error("what gateways go by was read again and is refused: the former stays", "why", err)
+		c.TrustedProxies, c.Policy = former.TrustedProxies, former.Policy
+	}
 	// What takes effect now; all the rest waits for the next start.
 	next := former
 	next.LogLevel = c.LogLevel
 	next.ShutdownTimeout = c.ShutdownTimeout
 	next.UsageDaysByMinute, next.UsageDaysByHour, next.UsageDaysByDay = c.UsageDaysByMinute, c.UsageDaysByHour, c.UsageDaysByDay
+	next.TrustedProxies, next.Policy = c.TrustedProxies, c.Policy
 	if (former.TLSCert == "") == (c.TLSCert == "") {
 		next.TLSCert, next.TLSKey = c.TLSCert, c.TLSKey
 	}
@@ -394,6 +434,9 @@ func (in *instance) greet(w io.Writer, c Config, address string, first bool) {
 			url = base + ":" + port
 		}
 	}
+	if strings.HasPrefix(address, "unix:") {
+		url = address // a command of ours does not get there
+	}
 	fmt.Fprintf(w, "Halberd listens on %s\n", url)
 	key, err := filepath.Abs(filepath.Join(c.Data, adminKeyFile))
 	if err != nil || !there(key) {
@@ -404,7 +447,9 @@ func (in *instance) greet(w io.Writer, c Config, address string, first bool) {
 	} else {
 		fmt.Fprintf(w, "An admin key is still in %s: keep it somewhere safe, then delete the file\n", key)
 	}
-	fmt.Fprintf(w, "  %s\n", useKey(key, url))
+	if url != address {
+		fmt.Fprintf(w, "  %s\n", useKey(key, url))
+	}
 }
 
 // useKey is a shell command that lists the keys with the one in a file.

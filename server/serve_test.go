@@ -432,6 +432,10 @@ management_burst: 200
 usage_days_by_minute: 2
 usage_days_by_hour: 90
 usage_days_by_day: 730
+trusted_proxies: ""
+policy: ""
+guesses_per_minute: 30
+guess_burst: 60
 log_level: debug
 log_format: text
 otlp_endpoint: ""

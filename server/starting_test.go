@@ -9,6 +9,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/halberdhq/halberd/gateway"
 	"github.com/halberdhq/halberd/internal/fixture"
 )
 
@@ -21,6 +22,7 @@ func starting(t *testing.T) *instance {
 	}
 	in := &instance{now: time.Now, level: new(slog.LevelVar), log: slog.New(slog.DiscardHandler)}
 	in.config.Store(&c)
+	in.doors = gateway.New(in.service.Load, in.log)
 	in.metrics = newMetrics(in)
 	in.public.Store(in.routes(nil))
 	return in
@@ -35,7 +37,7 @@ func get(in *instance, path string) *httptest.ResponseRecorder {
 func TestUntilEveryKeyIsLoadedTheAnswerIsUnavailable(t *testing.T) {
 	in := starting(t)
 	for path, want := range map[string]int{
-		"/healthz": 200, "/readyz": 503, "/v1/whoami": 503, "/v1//x": 503, "/api/api-keys": 503,
+		"/healthz": 200, "/readyz": 503, "/v1/whoami": 503, "/v1/auth/forward": 503, "/v1/auth/nginx": 403, "/v1/auth/envoy/x": 503, "/v1//x": 503, "/api/api-keys": 503,
 		"/openapi.json": 200, "/nowhere": 404,
 	} {
 		w := get(in, path)
