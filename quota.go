@@ -111,7 +111,7 @@ func (q *Quota) lasts() (shortest, longest int64) {
 
 // QuotaState is where a quota stands.
 type QuotaState struct {
-	Limit     int64
+	Limit     int64 // 0 where it is not told
 	Remaining int64
 	RefillsAt time.Time // zero: never
 }

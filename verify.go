@@ -268,7 +268,7 @@ func (s *Service) decideWhat(ctx context.Context, c *Check, v *Verdict, e *entry
 	case code == RateLimited:
 		s.refuseKnown(v, e, RateLimited, "the key's rate limit is spent: wait, then retry with exponential backoff")
 	case code == QuotaExceeded:
-		s.refuseKnown(v, e, QuotaExceeded, "the key's quota is spent: wait for its refill, or ask for a larger one")
+		s.refuseKnown(v, e, QuotaExceeded, "what is left of the key's quota is not enough: wait for its refill, or ask for a larger one")
 	default:
 		v.Code = Valid
 		s.use(e.ordinal, clock.Unix(), c.ClientIP, c.UserAgent)

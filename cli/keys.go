@@ -15,6 +15,7 @@ import (
 // keyFlags are the properties of a key that both create and update set.
 type keyFlags struct {
 	name, expiresIn, expiresAt, notBefore, externalID string
+	quota                                             string
 	scopes, resources, metadata, ipAllow, rateLimit   []string
 }
 
@@ -30,6 +31,7 @@ func (k *keyFlags) on(c *cobra.Command) {
 	f.Var(several(&k.metadata, "name=value"), "metadata", "a note, name=value")
 	f.Var(several(&k.ipAllow, "list"), "ip-allow", "addresses or networks it may be used from")
 	f.Var(several(&k.rateLimit, "limit"), "rate-limit", "such as 100/1m or uploads=10/1h; a third part is the burst; @external_id shares it")
+	f.StringVar(&k.quota, "quota", "", "how many uses it has: 10000/month, 500/day, 100/12h, 1000 or none; @external_id shares it")
 }
 
 // keyValues is keyFlags after reading. Fields that were not given are absent.
@@ -37,6 +39,7 @@ type keyValues struct {
 	label, notBefore, externalID wire.Field[string]
 	scopes, resources, ipAllow   wire.Field[[]string]
 	rateLimits                   wire.Field[[]wire.RateLimit]
+	quota                        wire.Field[wire.QuotaRule]
 	metadata                     map[string]string
 	expiry
 }
@@ -69,6 +72,11 @@ func (a *app) keyValues(k *keyFlags, c *cobra.Command) (v keyValues, err error) 
 				return v, err
 			}
 			v.rateLimits = wire.Some(ls)
+		}
+	}
+	if f.Changed("quota") {
+		if v.quota, err = quotaIn(k.quota); err != nil {
+			return v, err
 		}
 	}
 	if v.metadata, err = pairs("--metadata", k.metadata); err != nil {
@@ -119,6 +127,9 @@ func describeKey(p *page, k *wire.Key) {
 	}
 	p.factIf("ip allow", list(k.IPAllow))
 	p.factIf("rate limits", limits(k.RateLimits))
+	if k.Quota != nil {
+		p.fact("quota", text(formatQuota(k.Quota)))
+	}
 	for _, name := range sorted(k.Metadata) {
 		p.fact("metadata", text(name+"="+k.Metadata[name]))
 	}

@@ -39,7 +39,7 @@ func (a *app) keysCreate() *cobra.Command {
 		}
 		in := wire.CreateKey{
 			Label: v.label, Scopes: v.scopes, Resources: v.resources, ExpiresAt: v.at, ExpiresInDays: v.days,
-			NotBefore: v.notBefore, ExternalID: v.externalID, IPAllow: v.ipAllow, RateLimits: v.rateLimits,
+			NotBefore: v.notBefore, ExternalID: v.externalID, IPAllow: v.ipAllow, RateLimits: v.rateLimits, Quota: v.quota,
 		}
 		if len(v.metadata) > 0 {
 			in.Metadata = wire.Some(wire.Metadata(v.metadata))

@@ -36,7 +36,7 @@ func (a *app) keysUpdate() *cobra.Command {
 		}
 		in := wire.UpdateKey{
 			Label: v.label, Scopes: v.scopes, Resources: v.resources, ExpiresAt: v.at, ExpiresInDays: v.days,
-			NotBefore: orNull(v.notBefore), ExternalID: orNull(v.externalID), IPAllow: v.ipAllow, RateLimits: v.rateLimits,
+			NotBefore: orNull(v.notBefore), ExternalID: orNull(v.externalID), IPAllow: v.ipAllow, RateLimits: v.rateLimits, Quota: v.quota,
 		}
 		if in.Active, err = switches(active, inactive); err != nil {
 			return err

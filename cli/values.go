@@ -152,6 +152,56 @@ func rateLimits(values []string) ([]wire.RateLimit, error) {
 	return out, nil
 }
 
+// quotaIn reads limit[/refill][@external_id], such as 10000/month; none is none.
+func quotaIn(value string) (wire.Field[wire.QuotaRule], error) {
+	if value == "none" {
+		return wire.Null[wire.QuotaRule](), nil
+	}
+	const form = "--quota must be like 10000/month, 500/day, 100/12h, 1000 (never refilled) or none"
+	rest, per, err := sharing("--quota", value)
+	if err != nil {
+		return wire.Field[wire.QuotaRule]{}, err
+	}
+	uses, refill, refilled := strings.Cut(rest, "/")
+	q := wire.QuotaRule{Refill: "none", Per: per}
+	if q.Limit, err = strconv.ParseInt(uses, 10, 64); err != nil || q.Limit < 1 {
+		return wire.Field[wire.QuotaRule]{}, usage(form)
+	}
+	switch {
+	case refill == "day", refill == "month":
+		q.Refill = refill
+	case refilled:
+		every, err := span(refill)
+		if err != nil || every < time.Second || every%time.Second != 0 {
+			return wire.Field[wire.QuotaRule]{}, usage(form)
+		}
+		q.Refill, q.EverySeconds = "interval", int64(every/time.Second)
+	}
+	return wire.Some(q), nil
+}
+
+// formatQuota is a quota as quotaIn reads it.
+func formatQuota(q *wire.KeyQuota) string {
+	s := strconv.FormatInt(q.Limit, 10)
+	switch {
+	case q.EverySeconds != nil:
+		s += "/" + formatSpan(*q.EverySeconds)
+	case q.Refill != "none":
+		s += "/" + q.Refill
+	}
+	if q.Per == perExternalID {
+		s += "@" + q.Per
+	}
+	if q.Remaining != nil {
+		s += fmt.Sprintf(" (%d left", *q.Remaining)
+		if q.RefillsAt != nil {
+			s += ", refilled at " + instant(q.RefillsAt)
+		}
+		s += ")"
+	}
+	return s
+}
+
 // sharing cuts off @external_id, which is how a limit says that all keys of one
 // external id share it.
 func sharing(flag, value string) (rest, per string, err error) {
@@ -166,17 +216,7 @@ const perExternalID = "external_id"
 
 // formatLimit is a limit as rateLimits reads it.
 func formatLimit(l wire.RateLimit) string {
-	window := fmt.Sprintf("%ds", l.WindowSeconds)
-	for _, u := range []struct {
-		n    int64
-		unit string
-	}{{86400, "d"}, {3600, "h"}, {60, "m"}} {
-		if l.WindowSeconds%u.n == 0 && l.WindowSeconds > 0 {
-			window = fmt.Sprintf("%d%s", l.WindowSeconds/u.n, u.unit)
-			break
-		}
-	}
-	s := fmt.Sprintf("%s=%d/%s", cmp.Or(l.Name, "default"), l.Limit, window)
+	s := fmt.Sprintf("%s=%d/%s", cmp.Or(l.Name, "default"), l.Limit, formatSpan(l.WindowSeconds))
 	if l.Burst != 0 && l.Burst != l.Limit {
 		s += fmt.Sprintf("/%d", l.Burst)
 	}
@@ -184,6 +224,19 @@ func formatLimit(l wire.RateLimit) string {
 		s += "@" + l.Per
 	}
 	return s
+}
+
+// formatSpan is a number of seconds in the largest unit that holds it whole.
+func formatSpan(seconds int64) string {
+	for _, u := range []struct {
+		n    int64
+		unit string
+	}{{86400, "d"}, {3600, "h"}, {60, "m"}} {
+		if seconds%u.n == 0 && seconds > 0 {
+			return fmt.Sprintf("%d%s", seconds/u.n, u.unit)
+		}
+	}
+	return fmt.Sprintf("%ds", seconds)
 }
 
 // pairs reads k=v.

@@ -35,6 +35,10 @@ func TestFlagsAreReadAsTheySay(t *testing.T) {
 		"--rate-limit=100/m":                    `{"rate_limits":[{"limit":100,"window_seconds":60}]}`,
 		"--rate-limit=a=1/1d/5,b=2/90s":         `{"rate_limits":[{"name":"a","limit":1,"window_seconds":86400,"burst":5},{"name":"b","limit":2,"window_seconds":90}]}`,
 		"--rate-limit=5/1m@external_id":         `{"rate_limits":[{"limit":5,"window_seconds":60,"per":"external_id"}]}`,
+		"--quota=10000/month":                   `{"quota":{"limit":10000,"refill":"month"}}`,
+		"--quota=5/12h@external_id":             `{"quota":{"limit":5,"refill":"interval","every_seconds":43200,"per":"external_id"}}`,
+		"--quota=7":                             `{"quota":{"limit":7,"refill":"none"}}`,
+		"--quota=none":                          `{"quota":null}`,
 		"--metadata=url=https://x.example/?a=b": `{"metadata":{"url":"https://x.example/?a=b"}}`,
 		"--organization-wide":                   `{"project_id":null}`,
 	} {
@@ -45,6 +49,7 @@ func TestFlagsAreReadAsTheySay(t *testing.T) {
 	for _, flag := range []string{
 		"--expires-in=", "--expires-in=d", "--expires-in=-5h", "--expires-in=1.5d", "--expires-in=99999999d", "--expires-in=0h",
 		"--rate-limit=100", "--rate-limit=0/1m", "--rate-limit=1/0s", "--rate-limit=1/1ms", "--rate-limit=x/1m", "--rate-limit=1/1m/0", "--rate-limit=1/d/1/1", "--rate-limit=1/d@key", "--rate-limit=1/d@",
+		"--quota=", "--quota=x/day", "--quota=0/day", "--quota=5/", "--quota=5/year", "--quota=5/1ms", "--quota=5/day@me",
 		"--metadata==x", "--metadata=",
 	} {
 		if got, code := asked(t, "api-keys", "create", flag); got != "" || code != 2 {

@@ -80,6 +80,13 @@ func describeVerdict(p *page, v *wire.Verdict) {
 	for _, l := range v.RateLimits {
 		p.fact("rate limit", text(fmt.Sprintf("%s: %d of %d left, full in %d s", l.Name, l.Remaining, l.Limit, l.ResetSeconds)))
 	}
+	if q := v.Quota; q != nil {
+		left := fmt.Sprintf("%d left", q.Remaining)
+		if q.RefillsAt != nil {
+			left += ", refilled at " + instant(q.RefillsAt)
+		}
+		p.fact("quota", text(left))
+	}
 	for _, name := range sorted(v.Metadata) {
 		p.fact("metadata", text(name+"="+v.Metadata[name]))
 	}

@@ -160,6 +160,15 @@ func TestEveryCallOfTheServerHasAMethod(t *testing.T) {
 	}
 	_, err = c.Keys.EndOverlap(ctx, k.KeyID)
 	must("end overlap", err)
+	_, err = c.Keys.Update(ctx, k.KeyID, wire.UpdateKey{Quota: wire.Some(wire.QuotaRule{Limit: 2, Refill: "day"})})
+	must("quota", err)
+	for _, want := range []halberd.VerdictCode{halberd.Valid, halberd.QuotaExceeded} {
+		v, err := c.Verify(ctx, halberd.Check{Secret: halberd.NewSecret(r.Value.Secret), Cost: 2})
+		must("verify", err)
+		if v.Code != want || !v.Quota.Set || v.Quota.Value.Remaining != 0 || v.Quota.Value.RefillsAt.IsZero() || (want == halberd.QuotaExceeded) != (v.RetryAfter > 0) {
+			t.Errorf("%s: %+v, retry after %v", v.Code, v.Quota, v.RetryAfter)
+		}
+	}
 	u, err := c.Keys.Update(ctx, k.KeyID, wire.UpdateKey{Label: wire.Some("x")})
 	must("update", err)
 	_, err = c.Keys.Update(ctx, k.KeyID, wire.UpdateKey{Label: wire.Some("y")}, client.IfVersion(u.Value.Version-1))

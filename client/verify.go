@@ -91,6 +91,12 @@ func verdict(in *wire.Verdict) (v halberd.Verdict, err error) {
 		}
 	}
 	v.RateLimits = halberd.ToldLimits(limits)
+	if q := in.Quota; q != nil {
+		v.Quota = halberd.Some(halberd.QuotaState{Remaining: q.Remaining})
+		if q.RefillsAt != nil {
+			v.Quota.Value.RefillsAt = *q.RefillsAt
+		}
+	}
 	return v, errors.Join(errs...)
 }
 

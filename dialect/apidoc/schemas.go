@@ -67,7 +67,7 @@ func (s *schemas) teach(t reflect.Type) {
 	}
 }
 
-// nullObjects lets a pointer to a struct be null, and says of what may be
+// nullObjects lets a pointer to a struct, or an optional one, be null, and says of what may be
 // anything that it may be null too, which some readers doubt of an empty schema.
 func (s *schemas) nullObjects() {
 	for name, schema := range s.Map() {
@@ -79,7 +79,8 @@ func (s *schemas) nullObjects() {
 			case p == nil || p.AnyOf != nil:
 			case f.Type.Kind() == reflect.Interface:
 				p.AnyOf = []*huma.Schema{{}, {Type: "null"}}
-			case f.Type.Kind() == reflect.Pointer && p.Ref != "":
+			case p.Ref != "" && f.Tag.Get("nullable") != "false" &&
+				(f.Type.Kind() == reflect.Pointer || reflect.PointerTo(f.Type).Implements(reflect.TypeFor[request.Optional]())):
 				schema.Properties[prop] = &huma.Schema{
 					Description: p.Description,
 					AnyOf:       []*huma.Schema{{Ref: p.Ref}, {Type: "null"}},

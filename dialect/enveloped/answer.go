@@ -60,13 +60,24 @@ func appendData(b []byte, v *halberd.Verdict) (_ []byte, err error) {
 		b = append(v.ExpiresAt.AppendFormat(append(b, '"'), time.RFC3339Nano), '"')
 	}
 	b = appendLimits(append(b, `,"rate_limits":[`...), &v.RateLimits)
-	b = append(b, `,"quota":null,"retry_after_seconds":`...)
+	b = append(appendQuota(append(b, `,"quota":`...), &v.Quota), `,"retry_after_seconds":`...)
 	if v.RetryAfter > 0 {
 		b = strconv.AppendInt(b, int64(math.Ceil(v.RetryAfter.Seconds())), 10)
 	} else {
 		b = append(b, "null"...)
 	}
 	return append(strconv.AppendInt(append(b, `,"revision":`...), v.Revision, 10), '}'), nil
+}
+
+func appendQuota(b []byte, q *halberd.Maybe[halberd.QuotaState]) []byte {
+	if !q.Set {
+		return append(b, "null"...)
+	}
+	b = append(strconv.AppendInt(append(b, `{"remaining":`...), q.Value.Remaining, 10), `,"refills_at":`...)
+	if q.Value.RefillsAt.IsZero() {
+		return append(b, "null}"...)
+	}
+	return append(q.Value.RefillsAt.AppendFormat(append(b, '"'), time.RFC3339Nano), '"', '}')
 }
 
 func appendLimits(b []byte, states *halberd.LimitStates) []byte {

@@ -32,7 +32,7 @@ func key(k *halberd.Key, now time.Time) wire.Key {
 		LastUsedFrom: addrOrNull(k.LastUsedFrom), LastUsedAgent: textOrNull(k.LastUsedAgent),
 		RevokedAt: timeOrNull(k.RevokedAt), RevokedBy: textOrNull(k.RevokedBy), RevokeReason: textOrNull(k.RevokeReason),
 		PreviousExpiresAt: timeOrNull(k.PreviousExpiresAt),
-		IPAllow:           ipAllow(k.IPAllow), RateLimits: limits(k.RateLimits),
+		IPAllow:           ipAllow(k.IPAllow), RateLimits: limits(k.RateLimits), Quota: quota(k),
 		Metadata: metadata, Version: k.Version,
 	}
 }
@@ -64,6 +64,21 @@ func limits(ls halberd.RateLimits) []wire.RateLimit {
 	out := make([]wire.RateLimit, len(ls))
 	for i, l := range ls {
 		out[i] = wire.RateLimit{Name: l.Name, Limit: l.Limit, WindowSeconds: l.WindowSeconds, Burst: l.Burst, Per: l.Per.String()}
+	}
+	return out
+}
+
+func quota(k *halberd.Key) *wire.KeyQuota {
+	q := k.Quota
+	if q == nil {
+		return nil
+	}
+	out := &wire.KeyQuota{Limit: q.Limit, Refill: string(q.Refill), Per: q.Per.String()}
+	if q.EverySeconds != 0 {
+		out.EverySeconds = new(q.EverySeconds)
+	}
+	if st := k.QuotaState; st.Set {
+		out.Remaining, out.RefillsAt = new(st.Value.Remaining), timeOrNull(st.Value.RefillsAt)
 	}
 	return out
 }

@@ -54,6 +54,7 @@ func newKey(b *wire.CreateKey) (n halberd.NewKey, err error) {
 	if !b.RateLimits.Null {
 		n.RateLimits = limitsIn(b.RateLimits)
 	}
+	n.Quota = quotaIn(b.Quota)
 	return n, nil
 }
 
@@ -64,6 +65,7 @@ func keyPatch(b *wire.UpdateKey) (p halberd.KeyPatch, err error) {
 		ExternalID: maybe(b.ExternalID),
 		Metadata:   halberd.Maybe[map[string]*string]{Set: b.Metadata.Set, Value: b.Metadata.Value},
 		RateLimits: limitsIn(b.RateLimits),
+		Quota:      quotaIn(b.Quota),
 	}
 	if p.Scopes, err = scopesIn("scopes", b.Scopes); err != nil {
 		return p, err
@@ -181,6 +183,15 @@ func limitsIn(f wire.Field[[]wire.RateLimit]) halberd.Maybe[halberd.RateLimits] 
 		out[i] = halberd.RateLimit{Name: l.Name, Limit: l.Limit, WindowSeconds: l.WindowSeconds, Burst: l.Burst, Per: halberd.Per(l.Per)}
 	}
 	return halberd.Some(out)
+}
+
+// quotaIn: null is none.
+func quotaIn(f wire.Field[wire.QuotaRule]) halberd.Maybe[*halberd.Quota] {
+	if !f.Set || f.Null {
+		return halberd.Maybe[*halberd.Quota]{Set: f.Set}
+	}
+	q := f.Value
+	return halberd.Some(&halberd.Quota{Limit: q.Limit, Refill: halberd.Refill(q.Refill), EverySeconds: q.EverySeconds, Per: halberd.Per(q.Per)})
 }
 
 // keyID reads the path's key. What is no id cannot be there.

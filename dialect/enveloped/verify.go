@@ -104,6 +104,9 @@ func verdict(v *halberd.Verdict) wire.Verdict {
 	w.OrganizationID, w.ProjectID = textOrNull(v.Organization.String()), textOrNull(v.Project.String())
 	w.Scopes, w.Resources = v.Scopes.Strings(), v.Resources.Strings()
 	w.ExpiresAt, w.Revision = timeOrNull(v.ExpiresAt), new(v.Revision)
+	if v.Quota.Set {
+		w.Quota = &wire.Quota{Remaining: v.Quota.Value.Remaining, RefillsAt: timeOrNull(v.Quota.Value.RefillsAt)}
+	}
 	if v.RetryAfter > 0 {
 		seconds := int64(math.Ceil(v.RetryAfter.Seconds()))
 		w.RetryAfter = &seconds

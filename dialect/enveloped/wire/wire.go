@@ -89,7 +89,7 @@ type Key struct {
 	PreviousExpiresAt *time.Time        `json:"previous_expires_at" doc:"While a rotation's overlap runs: when the old secret ends"`
 	IPAllow           []string          `json:"ip_allow" nullable:"false"`
 	RateLimits        []RateLimit       `json:"rate_limits" doc:"null: the project's"`
-	Quota             *QuotaRule        `json:"quota" doc:"null: none"`
+	Quota             *KeyQuota         `json:"quota" doc:"null: none"`
 	Metadata          map[string]string `json:"metadata"`
 	Version           int64             `json:"version"`
 }
@@ -126,6 +126,7 @@ type CreateKey struct {
 	Metadata       Field[Metadata]    `json:"metadata,omitzero" nullable:"true"`
 	IPAllow        Field[[]string]    `json:"ip_allow,omitzero"`
 	RateLimits     Field[[]RateLimit] `json:"rate_limits,omitzero"`
+	Quota          Field[QuotaRule]   `json:"quota,omitzero" doc:"null: none"`
 }
 
 // UpdateKey is the body of PATCH /v1/api-keys/{key_id}, a merge patch (RFC
@@ -141,6 +142,7 @@ type UpdateKey struct {
 	Metadata      Field[MetadataPatch] `json:"metadata,omitzero" nullable:"true"`
 	IPAllow       Field[[]string]      `json:"ip_allow,omitzero"`
 	RateLimits    Field[[]RateLimit]   `json:"rate_limits,omitzero"`
+	Quota         Field[QuotaRule]     `json:"quota,omitzero" doc:"null: none"`
 	Active        Field[bool]          `json:"active,omitzero" nullable:"false"`
 }
 
@@ -217,8 +219,8 @@ type Verdict struct {
 	Resources      []string          `json:"resources"`
 	ExpiresAt      *time.Time        `json:"expires_at"`
 	RateLimits     []LimitState      `json:"rate_limits"`
-	Quota          *Quota            `json:"quota"`
-	RetryAfter     *int64            `json:"retry_after_seconds" doc:"With RATE_LIMITED: when the same check would pass; null: never"`
+	Quota          *Quota            `json:"quota" doc:"null: the key has none, or the check was refused before it was asked"`
+	RetryAfter     *int64            `json:"retry_after_seconds" doc:"With RATE_LIMITED and QUOTA_EXCEEDED: when the same check would pass; null: never"`
 	Revision       *int64            `json:"revision" doc:"Of the state that was judged"`
 	Label          *string           `json:"label,omitempty" doc:"With include label"`
 	Metadata       map[string]string `json:"metadata,omitzero" doc:"With include metadata"`
@@ -233,18 +235,28 @@ type LimitState struct {
 	ResetSeconds  int64  `json:"reset_seconds"`
 }
 
-// QuotaRule is how many uses a key has, and when they come back. No key has one
-// in this version.
+// QuotaRule is how many uses a key has, and when they come back.
 type QuotaRule struct {
-	Limit        int64  `json:"limit"`
-	Refill       string `json:"refill" enum:"none,day,month,interval"`
-	EverySeconds int64  `json:"every_seconds,omitempty"`
+	Limit        int64  `json:"limit" minimum:"1" doc:"Uses a period"`
+	Refill       string `json:"refill" enum:"none,day,month,interval" doc:"When all uses are back: never, at midnight UTC, on the first of the month, or every every_seconds since 1970"`
+	EverySeconds int64  `json:"every_seconds,omitempty" minimum:"60" maximum:"31622400" doc:"With refill interval"`
+	Per          string `json:"per,omitempty" enum:"key,external_id" doc:"Whose uses are counted together: each key for itself (the default), or all keys of one external_id in one project"`
+}
+
+// KeyQuota is a key's quota as it is shown.
+type KeyQuota struct {
+	Limit        int64      `json:"limit"`
+	Refill       string     `json:"refill" enum:"none,day,month,interval"`
+	EverySeconds *int64     `json:"every_seconds" doc:"null unless refill is interval"`
+	Per          string     `json:"per" enum:"key,external_id"`
+	Remaining    *int64     `json:"remaining" doc:"Told where one key is read; null in lists and after changes"`
+	RefillsAt    *time.Time `json:"refills_at" doc:"null: never, or where remaining is null"`
 }
 
 // Quota is where a key's quota stands.
 type Quota struct {
 	Remaining int64      `json:"remaining"`
-	RefillsAt *time.Time `json:"refills_at"`
+	RefillsAt *time.Time `json:"refills_at" doc:"null: never"`
 }
 
 // Project is a project as /v1 shows it.
