@@ -62,7 +62,8 @@ func Run(ctx context.Context, o Options) (exit int) {
 		return a.fail(err)
 	}
 	root.SetArgs(o.Args)
-	return a.fail(root.ExecuteContext(ctx))
+	cmd, err := root.ExecuteContextC(ctx)
+	return a.fail(inFlags(cmd, err))
 }
 
 func build(o Options) (*app, *cobra.Command) {

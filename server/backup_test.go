@@ -299,3 +299,15 @@ func TestRecoverMakesAnAdminKeyAndSaysSoInTheAudit(t *testing.T) {
 
 	run(t, "recover", "--data", shortDir(t)).refused(t, 1, "no Halberd database")
 }
+
+// A folder that is mistyped is not made.
+func TestARestoreIntoNoFolderMakesNone(t *testing.T) {
+	p := serve(t, shortDir(t))
+	file := filepath.Join(t.TempDir(), "backup.db")
+	run(t, "backup", "--data", p.dir, "--to", file).must(t)
+	typo := filepath.Join(t.TempDir(), "typo")
+	run(t, "restore", "--data", typo, "--from", file).refused(t, 1, "there is no folder "+typo, "--data")
+	if _, err := os.Lstat(typo); err == nil {
+		t.Error("it was made")
+	}
+}

@@ -241,7 +241,7 @@ func (d *doctor) files() {
 		d.fail("journal", d.file(journalFile)+" is missing: a restored backup would bring revoked keys back", "copy it back from where it was saved; a start makes an empty one")
 	}
 	if len(d.found) == before {
-		d.ok("files", "%d files, for their owner only", n)
+		d.ok("files", "%s, for their owner only", quantity(n, "file"))
 	}
 }
 
@@ -322,7 +322,7 @@ func (d *doctor) rows(ctx context.Context) {
 			"restore a backup, or make a new key and revoke this one")
 	}
 	if len(x.Damaged) == 0 {
-		d.ok("rows", "%d rows, every MAC right", x.Rows)
+		d.ok("rows", "%s, every MAC right", quantity(x.Rows, "row"))
 	}
 	d.journal(x.Journal)
 	const slack = 5 * time.Minute
@@ -337,15 +337,15 @@ func (d *doctor) journal(j halberd.JournalState) {
 	const list = 10
 	before := len(d.found)
 	if n := j.Unreadable + j.Forged; n > 0 {
-		d.warn("journal", fmt.Sprintf("%d lines of %s cannot be believed (%d unreadable, %d with a wrong MAC): they are passed over", n, journalFile, j.Unreadable, j.Forged),
+		d.warn("journal", fmt.Sprintf("what cannot be believed in %s is passed over: %s, %d unreadable, %d with a wrong MAC", journalFile, quantity(n, "line"), j.Unreadable, j.Forged),
 			"a torn last line is left by a crash and harmless; more than that: copy the file back from where it was saved")
 	}
 	if n := len(j.Missing); n > 0 {
-		d.warn("journal", fmt.Sprintf("%d revoked keys are not in %s, and a restored backup would bring them back: %v", n, journalFile, j.Missing[:min(n, list)]),
+		d.warn("journal", fmt.Sprintf("%s not in %s, and a restored backup would revive: %v", quantity(n, "revoked key"), journalFile, j.Missing[:min(n, list)]),
 			"revoke them once more, which writes their lines")
 	}
 	if n := len(j.Revived); n > 0 {
-		d.fail("journal", fmt.Sprintf("%d keys are in %s and not revoked in the database: %v", n, journalFile, j.Revived[:min(n, list)]),
+		d.fail("journal", fmt.Sprintf("%s in %s but not revoked in the database: %v", quantity(n, "key"), journalFile, j.Revived[:min(n, list)]),
 			"restart the server, which revokes them")
 	}
 	if len(d.found) == before {

@@ -170,7 +170,7 @@ func TestTheDoctorSeesATornJournal(t *testing.T) {
 		if _, err := f.WriteString("key_01jq8 2026-01-"); err != nil {
 			t.Fatal(err)
 		}
-	}, nil, "journal", "warn", "1 lines", "unreadable")
+	}, nil, "journal", "warn", "1 line,", "unreadable")
 }
 
 func TestTheDoctorSeesAForgedJournal(t *testing.T) {

@@ -58,6 +58,9 @@ type restoring struct {
 }
 
 func (r *restoring) run(ctx context.Context) (err error) {
+	if !there(r.dir) { // holding it would make it
+		return fmt.Errorf("there is no folder %s: name the instance's with --data, or make one and copy the saved pepper and %s there", r.dir, journalFile)
+	}
 	release, err := holdFolder(r.dir)
 	if errors.Is(err, errFolderInUse) {
 		return fmt.Errorf("%s: %w: stop it first", r.dir, err)
@@ -85,9 +88,9 @@ func (r *restoring) run(ctx context.Context) (err error) {
 	if err != nil {
 		return err
 	}
-	fmt.Fprintf(r.words, "Restored %s: %d keys, revision %d.\n", r.from, stats.Keys, stats.Revision)
+	fmt.Fprintf(r.words, "Restored %s: %s, revision %d.\n", r.from, quantity(stats.Keys, "key"), stats.Revision)
 	if stats.Damaged > 0 {
-		fmt.Fprintf(r.words, "WARNING: %d rows of it are damaged and will be refused; hb doctor names them.\n", stats.Damaged)
+		fmt.Fprintf(r.words, "WARNING: damaged in it, and refused: %s; hb doctor names them.\n", quantity(stats.Damaged, "row"))
 	}
 	if former != "" {
 		fmt.Fprintf(r.words, "The former database is in %s; delete it when it is not needed.\n", former)
