@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"net/netip"
 	"slices"
 	"strings"
 
@@ -189,12 +190,26 @@ func parseHost(text string) (string, error) {
 	return text, nil
 }
 
-// plainHost is a host without its port, in lower case.
+// plainHost is a host without its port, in lower case; empty where it is none,
+// such as the list that two proxies make: then nobody knows which one the API
+// behind the gateway goes by.
 func plainHost(host string) string {
 	if i := strings.LastIndexByte(host, ':'); i >= 0 && strings.IndexByte(host[i:], ']') < 0 {
 		host = host[:i]
 	}
-	return strings.ToLower(strings.TrimSuffix(host, "."))
+	host = strings.ToLower(strings.TrimSuffix(host, "."))
+	if inner, v6 := strings.CutPrefix(host, "["); v6 {
+		if a, err := netip.ParseAddr(strings.TrimSuffix(inner, "]")); err != nil || !a.Is6() || a.Zone() != "" || !strings.HasSuffix(inner, "]") {
+			return ""
+		}
+		return host
+	}
+	for i := range len(host) {
+		if c := host[i]; !unreserved(c) || c == '~' || c == '.' && (i == 0 || i == len(host)-1 || host[i-1] == '.') {
+			return ""
+		}
+	}
+	return host
 }
 
 // parseTemplate takes a resource apart: engagement/{id}.

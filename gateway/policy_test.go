@@ -174,6 +174,9 @@ func TestAPolicyNamesProjectsAndHosts(t *testing.T) {
 		want      int
 	}{
 		{home, "one.example.com", 200}, {other, "one.example.com", 401}, {home, "two.example.com", 401}, {other, "two.example.com", 200},
+		{home, "two.example.com, one.example.com", 403}, {home, "one.example.com, two.example.com", 403}, {home, "two.example.com:80:80", 403},
+		{home, "two.example.com..", 403}, {home, ".two.example.com", 403}, {home, "two..example.com", 403}, {home, " two.example.com", 401}, {home, "two.example.com/", 403},
+		{home, "tw%6f.example.com", 403}, {home, "two.example.com@one.example.com", 403}, {home, "[two.example.com]", 403}, {home, "[::1]:80", 200}, {home, "127.0.0.1:80", 200},
 		{other, "Two.Example.com.:8443", 200}, {other, "two.example.com.evil.org", 401}, {other, "", 403}, {home, "", 403},
 		{s.Root.Reveal(), "one.example.com", 200}, {s.Root.Reveal(), "two.example.com", 200},
 	} {

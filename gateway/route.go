@@ -38,10 +38,11 @@ type match struct {
 func (p *Policy) match(host, method, target string) (match, bool) {
 	tree := p.hosts[""]
 	if len(p.hosts) > 1 || tree == nil {
-		if host == "" {
+		name := plainHost(host)
+		if name == "" {
 			return match{why: msgUnlisted}, false
 		}
-		if its := p.hosts[plainHost(host)]; its != nil {
+		if its := p.hosts[name]; its != nil {
 			tree = its
 		}
 	}
