@@ -16,9 +16,10 @@ import (
 type door int
 
 const (
-	forward door = iota // Traefik, Caddy, Kong, APISIX, HAProxy
-	nginx               // auth_request
-	prefix              // Envoy ext_authz, Gateway API ExternalAuth: any path below a prefix
+	forward  door = iota // Traefik, Caddy, Kong, APISIX, HAProxy
+	nginx                // auth_request
+	prefix               // Envoy ext_authz, Gateway API ExternalAuth: any path below a prefix
+	extAuthz             // gateway/extauthz: Envoy ext_authz by gRPC
 	doorKinds
 )
 

@@ -62,10 +62,13 @@ type Count struct {
 	N      int64
 }
 
+// Answered counts an answer that extauthz gave.
+func (d *Doors) Answered(a *Answer) { d.counts[extAuthz][statusIndex(a.Status)].Add(1) }
+
 // Counts lists them, also those that are 0.
 func (d *Doors) Counts() []Count {
 	out := make([]Count, 0, int(doorKinds)*len(statuses))
-	for at, name := range [doorKinds]string{forward: "forward", nginx: "nginx", prefix: "envoy"} {
+	for at, name := range [doorKinds]string{forward: "forward", nginx: "nginx", prefix: "envoy", extAuthz: "ext_authz"} {
 		for i, status := range statuses {
 			out = append(out, Count{name, status, d.counts[at][i].Load()})
 		}

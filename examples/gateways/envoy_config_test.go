@@ -1,4 +1,3 @@
-// Package gateways_test looks at the configurations of this folder.
 package gateways_test
 
 import (

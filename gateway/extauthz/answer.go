@@ -1,6 +1,7 @@
 package extauthz
 
 import (
+	"slices"
 	"strconv"
 
 	corev3 "github.com/envoyproxy/go-control-plane/envoy/config/core/v3"
@@ -19,7 +20,7 @@ import (
 const overwrite = corev3.HeaderValueOption_OVERWRITE_IF_EXISTS_OR_ADD
 
 // maxFields is how many headers any answer has.
-const maxFields = 16
+const maxFields = 9
 
 // fields is a list of headers in one piece of memory.
 type fields struct {
@@ -83,7 +84,7 @@ func allow(a *gateway.Answer, id string, aliases []string) *authv3.CheckResponse
 	y.ok.Headers = y.fields.since(0)
 	y.ok.HeadersToRemove = removed
 	if len(aliases) > 0 {
-		y.ok.HeadersToRemove = append(removed[:len(removed):len(removed)], aliases...)
+		y.ok.HeadersToRemove = slices.Concat(removed, aliases)
 	}
 	n := y.fields.n
 	y.fields.limits(a)

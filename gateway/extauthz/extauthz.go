@@ -79,11 +79,14 @@ func (s *Service) Check(ctx context.Context, q *authv3.CheckRequest) (answer *au
 	var known bool
 	if a.Want, known, err = s.wants.of(q.GetAttributes().GetContextExtensions()); err != nil {
 		s.complain(err)
-		return refuse(&gateway.Answer{Status: 401, Code: halberd.CodeUnauthorized, Message: "Invalid or missing API key"}, id), nil
+		out := gateway.Answer{Status: 401, Code: halberd.CodeUnauthorized, Message: "Invalid or missing API key"}
+		s.doors.Answered(&out)
+		return refuse(&out, id), nil
 	}
 
 	var out gateway.Answer
 	s.doors.Decide(ctx, &a, &out)
+	s.doors.Answered(&out)
 	if !out.Allowed() {
 		return refuse(&out, id), nil
 	}

@@ -426,6 +426,25 @@ func TestEveryRefusalSaysWhatItsStatusAsks(t *testing.T) {
 	s.refused(401, "UNAUTHORIZED", asked("GET", "/", "x-api-key", k.Secret.Reveal()))
 }
 
+func TestAnswersAreCounted(t *testing.T) {
+	s := open(t, gateways)
+	k := s.key("read").Secret.Reveal()
+	s.allowed(asked("GET", "/", "x-api-key", k))
+	s.refused(403, "FORBIDDEN", asked("PUT", "/", "x-api-key", k))
+	s.refused(401, "UNAUTHORIZED", asked("GET", "/"))
+	s.refused(401, "UNAUTHORIZED", on(asked("GET", "/", "x-api-key", k), "scope", "admin"))
+	got := map[int]int64{}
+	for _, c := range s.doors.Counts() {
+		if c.N > 0 && c.Door != "ext_authz" {
+			t.Errorf("%v", c)
+		}
+		got[c.Status] += c.N
+	}
+	if got[200] != 1 || got[403] != 1 || got[401] != 2 {
+		t.Errorf("%v", got)
+	}
+}
+
 // Until the keys are there, and after, the answer is a no that no gateway takes
 // for a failure of ours.
 func TestNotYetLoaded(t *testing.T) {

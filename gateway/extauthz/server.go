@@ -42,7 +42,6 @@ func NewServer(s *Service, certificates *tls.Config, ready func() bool) *Server 
 		grpc.MaxSendMsgSize(maxMessage),
 		grpc.MaxHeaderListSize(maxMetadata),
 		grpc.ConnectionTimeout(5 * time.Second),
-		grpc.SharedWriteBuffer(true), // an idle connection holds none
 		grpc.WaitForHandlers(true),
 		grpc.KeepaliveParams(keepalive.ServerParameters{MaxConnectionIdle: 5 * time.Minute, Time: time.Minute, Timeout: 20 * time.Second}),
 		grpc.KeepaliveEnforcementPolicy(keepalive.EnforcementPolicy{MinTime: 5 * time.Second, PermitWithoutStream: true}),
