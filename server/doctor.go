@@ -325,6 +325,10 @@ func (d *doctor) rows(ctx context.Context) {
 		d.ok("rows", "%s, every MAC right", quantity(x.Rows, "row"))
 	}
 	d.journal(x.Journal)
+	if lost := d.service.Stats().Forfeited; lost.Uses > 0 {
+		d.warn("quotas", fmt.Sprintf("%d uses of %d quotas were forfeited when a server did not end cleanly", lost.Uses, lost.Quotas),
+			"they come back with the refill; where there is none, raise the quota's limit by as much")
+	}
 	const slack = 5 * time.Minute
 	if x.Latest.After(d.now.Add(slack)) {
 		d.fail("clock", fmt.Sprintf("it is %s here, and the newest row is of %s: expiry is judged by this clock", d.now.UTC().Format(time.RFC3339), x.Latest.Format(time.RFC3339)), "set the clock, and keep it right with NTP")

@@ -28,7 +28,8 @@ func (o Options) restore() *cobra.Command {
 The backup is started on trial first; nothing is replaced unless its file, its
 schema and its pepper are right. The former database stays in the folder under
 another name. The folder's pepper and revoked.log stay: a key that was revoked
-after the backup was made is revoked again.`,
+after the backup was made is revoked again, and what the former database says was
+spent of a quota stays spent.`,
 		Example: `  hb restore --data /var/lib/halberd --from /backup/halberd-2026-01-31.db`,
 	}
 	read := o.settings(cmd, "data")
@@ -55,6 +56,8 @@ type restoring struct {
 	now       time.Time
 
 	adminKeyRefused bool // by the backup: the key in admin.key
+	quotasCarried   int
+	quotasLost      string // why what was spent since the backup is not known, and can be spent again
 }
 
 func (r *restoring) run(ctx context.Context) (err error) {
@@ -94,6 +97,12 @@ func (r *restoring) run(ctx context.Context) (err error) {
 	}
 	if former != "" {
 		fmt.Fprintf(r.words, "The former database is in %s; delete it when it is not needed.\n", former)
+	}
+	if r.quotasCarried > 0 {
+		fmt.Fprintf(r.words, "What was spent of %d quotas after the backup stays spent.\n", r.quotasCarried)
+	}
+	if r.quotasLost != "" {
+		fmt.Fprintf(r.words, "WARNING: %s: what was spent of quotas after the backup can be spent again.\n", r.quotasLost)
 	}
 	if r.adminKeyRefused {
 		fmt.Fprintf(r.words, "The key in %s is no good with this database: delete the file. If no other admin key is left, hb recover makes one.\n", filepath.Join(r.dir, adminKeyFile))
@@ -156,11 +165,62 @@ func (r *restoring) try(ctx context.Context, trial string) (st halberd.Stats, er
 		return st, err
 	}
 	closing = svc.Close
+	if err := r.carryQuotas(ctx, store); err != nil {
+		return st, err
+	}
 	if key, err := os.ReadFile(filepath.Join(r.dir, adminKeyFile)); err == nil {
 		v, err := svc.Verify(ctx, halberd.Check{Secret: halberd.NewSecret(strings.TrimSpace(string(key)))}) // counted in the trial only
 		r.adminKeyRefused = err == nil && !v.Valid()
 	}
 	return svc.Stats(), nil
+}
+
+// carryQuotas brings the quotas of a tried backup up to what the database that it
+// replaces has given away. That one is read from a copy: it stays as it is.
+func (r *restoring) carryQuotas(ctx context.Context, tried halberd.Store) error {
+	var some []halberd.QuotaRecord
+	if err := tried.View(ctx, func(r halberd.Reader) (err error) {
+		some, err = r.Quotas(halberd.QuotaID{}, 1)
+		return err
+	}); err != nil {
+		return err
+	}
+	path := filepath.Join(r.dir, databaseFile)
+	if !there(path) {
+		if len(some) > 0 {
+			r.quotasLost = "there is no former database in " + r.dir
+		}
+		return nil
+	}
+	former, closing, err := r.openFormer(ctx, path)
+	if err == nil {
+		r.quotasCarried, err = halberd.CarryQuotas(ctx, former, tried)
+	}
+	if err := errors.Join(err, closing()); err != nil {
+		r.quotasLost = "the former database cannot be read (" + err.Error() + ")"
+	}
+	return nil
+}
+
+func (r *restoring) openFormer(ctx context.Context, path string) (_ halberd.Store, closing func() error, err error) {
+	dir, err := os.MkdirTemp(r.dir, ".restore-*")
+	if err != nil {
+		return nil, func() error { return nil }, err
+	}
+	closing = func() error { return os.RemoveAll(dir) }
+	for _, suffix := range []string{"", "-wal"} {
+		if !there(path + suffix) {
+			continue
+		}
+		if err := copyFile(path+suffix, filepath.Join(dir, databaseFile+suffix)); err != nil {
+			return nil, closing, err
+		}
+	}
+	store, err := sqlite.Open(ctx, dir, sqlite.Options{Log: slog.New(slog.DiscardHandler)})
+	if err != nil {
+		return nil, closing, inPlace(err, dir, path)
+	}
+	return store, func() error { return errors.Join(store.Close(), os.RemoveAll(dir)) }, nil
 }
 
 // inPlace words an error about the trial as one about the file it came from.
