@@ -15,6 +15,23 @@ func managementLimit(perMinute, burst int) []readyLimit {
 	return limits
 }
 
+// Standing is where the limits of the actor's own key stand, its project's if it
+// has none of its own. Nothing is taken.
+func (s *Service) Standing(by Actor) LimitStates {
+	var v Verdict
+	var e entry
+	own, p, external, ok := s.dir.find(&by.digest, &e)
+	if by.kind != ActorKey || !ok {
+		return v.RateLimits
+	}
+	limits := own.limits
+	if p.rateLimits != nil {
+		limits = p.limits
+	}
+	s.limiter.look(&v, &subject{e.id, own, external}, limits, s.limiter.at(s.clock()), 1)
+	return v.RateLimits
+}
+
 // Charge takes one call from what a credential may make a minute to manage keys
 // (Options.ManagementPerMinute), and says where that stands. Surfaces ask it once
 // for each call that is no check. Beyond the limit it is RATE_LIMITED; nothing of

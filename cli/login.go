@@ -59,7 +59,7 @@ func (a *app) login() *cobra.Command {
 		if had {
 			a.dropOld(name, old, book.Profiles[name])
 		}
-		a.say("The profile %s is in use now: %s, %s (scopes %s).", name, at, called(&k), list(k.Scopes))
+		a.say("The profile %s is in use now: %s, %s (scopes %s).", name, at, called(&k.Key), list(k.Scopes))
 		if store == inKeyring {
 			a.say("The key is in the system's keyring.")
 		} else {

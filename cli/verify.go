@@ -77,9 +77,7 @@ func describeVerdict(p *page, v *wire.Verdict) {
 	p.fact("scopes", text(list(v.Scopes)))
 	p.fact("resources", text(list(v.Resources)))
 	p.fact("expires", text(cmp.Or(instant(v.ExpiresAt), "never")))
-	for _, l := range v.RateLimits {
-		p.fact("rate limit", text(fmt.Sprintf("%s: %d of %d left, full in %d s", l.Name, l.Remaining, l.Limit, l.ResetSeconds)))
-	}
+	describeLimits(p, v.RateLimits)
 	if q := v.Quota; q != nil {
 		left := fmt.Sprintf("%d left", q.Remaining)
 		if q.RefillsAt != nil {
@@ -89,5 +87,11 @@ func describeVerdict(p *page, v *wire.Verdict) {
 	}
 	for _, name := range sorted(v.Metadata) {
 		p.fact("metadata", text(name+"="+v.Metadata[name]))
+	}
+}
+
+func describeLimits(p *page, of []wire.LimitState) {
+	for _, l := range of {
+		p.fact("rate limit", text(fmt.Sprintf("%s: %d of %d left, full in %d s", l.Name, l.Remaining, l.Limit, l.ResetSeconds)))
 	}
 }

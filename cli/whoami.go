@@ -21,7 +21,14 @@ func (a *app) whoami() *cobra.Command {
 				return err
 			}
 			a.tell("The key of %s, at %s:\n", s.from, s.at)
-			return a.showKey(&k)
+			return a.show(&k, func(p *page) {
+				if a.quiet {
+					p.line(k.KeyID)
+					return
+				}
+				describeKey(p, &k.Key)
+				describeLimits(p, k.Limits)
+			})
 		},
 	}
 }

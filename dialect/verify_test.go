@@ -129,3 +129,31 @@ func TestAuditFilters(t *testing.T) {
 		s.root("GET", "/v1/audit-events?"+query, "").names(t, field)
 	}
 }
+
+// What a key's holder sees of it costs nothing of its limits, and is the same for a key
+// of any scope.
+func TestWhoAmITellsTheLimitsAndTakesNothing(t *testing.T) {
+	s := serve(t)
+	if _, err := s.UpdateProject(s.Ctx(), s.Admin, s.Home, halberd.ProjectPatch{RateLimits: halberd.Some(halberd.RateLimits{{Limit: 5, WindowSeconds: 60}})}, 0); err != nil {
+		t.Fatal(err)
+	}
+	own := halberd.Some(halberd.RateLimits{{Name: "mine", Limit: 10, WindowSeconds: 10}})
+	for _, scope := range []string{"read", "verify", "deliveries:replay"} {
+		scopes := halberd.Some(halberd.MustScopes(scope))
+		for name, k := range map[string]halberd.Secret{
+			`[{"name":"default","limit":5,"window_seconds":60,"remaining":3,"reset_seconds":24}]`: s.Make(halberd.NewKey{Scopes: scopes}).Secret,
+			`[{"name":"mine","limit":10,"window_seconds":10,"remaining":8,"reset_seconds":2}]`:    s.Make(halberd.NewKey{Scopes: scopes, RateLimits: own}).Secret,
+		} {
+			s.root("POST", "/v1/api-keys/verify", `{"key":`+quoted(k.Reveal())+`,"cost":2}`).is(t, 200)
+			for range 3 {
+				a := s.as(k, "GET", "/v1/whoami", "").is(t, 200)
+				if got := raw(t, a.body, "data", "limits"); got != name {
+					t.Errorf("%s: %s, want %s", scope, got, name)
+				}
+			}
+		}
+	}
+	if got := raw(t, s.root("GET", "/v1/whoami", "").is(t, 200).body, "data", "limits"); got != "[]" {
+		t.Error(got)
+	}
+}

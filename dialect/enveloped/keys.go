@@ -73,7 +73,8 @@ func whoAmI(c *request.Call) (out one[wire.WhoAmI], err error) {
 	if err != nil {
 		return out, err
 	}
-	return oneOf(c, renderer(c)(&k)), nil
+	states := c.Service.Standing(c.Actor)
+	return oneOf(c, wire.WhoAmI{Key: renderer(c)(&k), Limits: limitStates(&states)}), nil
 }
 
 func updateKey(c *request.Call, body *wire.UpdateKey) (out changed[wire.Key], err error) {

@@ -111,13 +111,18 @@ func verdict(v *halberd.Verdict) wire.Verdict {
 		seconds := int64(math.Ceil(v.RetryAfter.Seconds()))
 		w.RetryAfter = &seconds
 	}
-	w.RateLimits = make([]wire.LimitState, v.RateLimits.Len())
-	for i := range w.RateLimits {
-		l := v.RateLimits.At(i)
-		w.RateLimits[i] = wire.LimitState{
+	w.RateLimits = limitStates(&v.RateLimits)
+	return w
+}
+
+func limitStates(s *halberd.LimitStates) []wire.LimitState {
+	out := make([]wire.LimitState, s.Len())
+	for i := range out {
+		l := s.At(i)
+		out[i] = wire.LimitState{
 			Name: l.Name, Limit: l.Limit, WindowSeconds: int64(l.Window / time.Second),
 			Remaining: l.Remaining, ResetSeconds: int64(math.Ceil(l.Reset.Seconds())),
 		}
 	}
-	return w
+	return out
 }

@@ -350,7 +350,10 @@ type Change struct {
 }
 
 // WhoAmI is the presented key looking at itself.
-type WhoAmI = Key
+type WhoAmI struct {
+	Key
+	Limits []LimitState `json:"limits" nullable:"false" doc:"Where the limits stand that the key has, or else its project"`
+}
 
 // DeletedProject is the answer of DELETE /v1/projects/{project_id}: the project
 // is not there any more.
