@@ -138,6 +138,9 @@ func TestAFloodOfUnknownKeysAsksNoStoreAndHindersNobody(t *testing.T) {
 	}
 	close(stop)
 	all.Wait()
+	if throttled.Load() == 0 {
+		t.Error("none was throttled")
+	}
 	t.Logf("%d unknown keys in %s, %d of them throttled", unknown.Load()+throttled.Load(), lasts, throttled.Load())
 	t.Logf("honest p99 before %s of %d, during %s of %d", percentile(before, .99), len(before), percentile(during, .99), len(during))
 }

@@ -60,6 +60,7 @@ func TestNoRequestIsMadeOfTheBodyOfAnother(t *testing.T) {
 		"chunks as they should be":     {post("Transfer-Encoding: chunked") + "4\r\nGET \r\n0\r\n\r\n" + last, []string{"405"}},
 		"a chunk's extension":          {post("Transfer-Encoding: chunked") + "4;a=b\r\nGET \r\n0;c\r\n\r\n" + last, []string{"405"}},
 		"length and chunks":            {post(length, "Transfer-Encoding: chunked") + "0\r\n\r\n" + smuggled, []string{"405"}},
+		"length and chunks at a door":  {strings.Replace(post(length, "Transfer-Encoding: chunked"), "/healthz", "/v1/auth/forward", 1) + "0\r\n\r\n" + smuggled, []string{"401"}},
 		"chunks and length":            {post("Transfer-Encoding: chunked", "Content-Length: 5") + "0\r\n\r\n" + smuggled, []string{"405"}},
 		"two lengths that differ":      {post("Content-Length: 0", length) + smuggled, []string{"400"}},
 		"two lengths in one":           {post(fmt.Sprintf("Content-Length: 0, %d", len(smuggled))) + smuggled, []string{"400"}},
