@@ -1,14 +1,20 @@
 package gateway_test
 
 import (
+	"bufio"
+	"fmt"
+	"log/slog"
+	"net"
 	"net/http"
 	"net/http/httptest"
+	"strings"
 	"testing"
 
 	"github.com/halberdhq/halberd"
 	"github.com/halberdhq/halberd/gateway"
 	"github.com/halberdhq/halberd/internal/fixture"
 	"github.com/halberdhq/halberd/internal/request"
+	"github.com/halberdhq/halberd/storage/memory"
 )
 
 // stand is doors with a Service behind them, on a socket.
@@ -17,16 +23,37 @@ type stand struct {
 	t     *testing.T
 	doors *gateway.Doors
 	url   string
+	away  bool // no key is loaded yet
 }
 
 func open(t *testing.T, trusted string) *stand {
 	t.Helper()
-	w := fixture.New(t)
-	s := &stand{World: w, t: t, doors: gateway.New(func() *halberd.Service { return w.Service }, nil)}
+	return stood(t, trusted, fixture.New(t))
+}
+
+// openWith is open for a Service with options of its own.
+func openWith(t *testing.T, trusted string, o halberd.Options) *stand {
+	t.Helper()
+	svc, err := halberd.New(t.Context(), memory.New(), o)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = svc.Close() })
+	w := &fixture.World{Service: svc, T: t}
+	if _, err := svc.FirstStart(t.Context(), func(k halberd.Secret) error { w.Root = k; return nil }); err != nil {
+		t.Fatal(err)
+	}
+	return stood(t, trusted, w)
+}
+
+func stood(t *testing.T, trusted string, w *fixture.World) *stand {
+	t.Helper()
+	s := &stand{World: w, t: t}
 	proxies, err := request.ParseProxies(trusted)
 	if err != nil {
 		t.Fatal(err)
 	}
+	s.relog(nil)
 	s.doors.Trust(proxies)
 	srv := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		if !s.doors.Serve(w, r) {
@@ -36,6 +63,37 @@ func open(t *testing.T, trusted string) *stand {
 	t.Cleanup(srv.Close)
 	s.url = srv.URL
 	return s
+}
+
+// relog makes the doors anew, with a log.
+func (s *stand) relog(log *slog.Logger) {
+	former := s.doors
+	s.doors = gateway.New(func() *halberd.Service {
+		if s.away {
+			return nil
+		}
+		return s.Service
+	}, log)
+	if former != nil {
+		s.doors.Trust(former.Proxies())
+	}
+}
+
+// raw sends a path as it stands, which net/http's client would clean.
+func (s *stand) raw(method, path, key string) int {
+	s.t.Helper()
+	c, err := new(net.Dialer).DialContext(s.t.Context(), "tcp", strings.TrimPrefix(s.url, "http://"))
+	if err != nil {
+		s.t.Fatal(err)
+	}
+	defer c.Close()
+	fmt.Fprintf(c, "%s %s HTTP/1.1\r\nHost: h\r\nX-Api-Key: %s\r\nConnection: close\r\n\r\n", method, path, key)
+	r, err := http.ReadResponse(bufio.NewReader(c), nil)
+	if err != nil {
+		s.t.Fatal(err)
+	}
+	defer r.Body.Close()
+	return r.StatusCode
 }
 
 // key is a key of the default project.
@@ -67,7 +125,7 @@ func (s *stand) wants(status int, path string, headers ...string) *http.Response
 	s.t.Helper()
 	resp := s.ask(path, headers...)
 	if resp.StatusCode != status {
-		s.t.Errorf("%s %v: %d, want %d", path, headers[2:], resp.StatusCode, status)
+		s.t.Errorf("%s %v: %d, want %d", path, headers, resp.StatusCode, status)
 	}
 	return resp
 }
