@@ -221,6 +221,10 @@ func TestDoorsAClientsQueryWeakensNothing(t *testing.T) {
 			t.Errorf("a client's %s opened nginx: %d", query, got)
 		}
 	}
+	// Nor is what the URL asks for taken away by a client that states the same
+	// query, through a gateway that sets no X-Forwarded-Uri.
+	alone := open(t, "127.0.0.1")
+	alone.wants(401, "/v1/auth/forward?scopes=admin", "X-Api-Key", alone.key(halberd.NewKey{}), "X-Forwarded-Method", "GET", "X-Forwarded-Uri", "/?scopes=admin")
 	// With a policy it counts for nothing, and the policy for all.
 	s.follow("project: " + s.Home.String() + "\nrules:\n  - path: /e\n")
 	for _, c := range []struct {

@@ -105,6 +105,7 @@ func TestA13PathsThatCanBeReadInTwoWaysAreRefused(t *testing.T) {
 		"/engagements/7%3fx", "/engagements/7#x", "/engagements/7%23", "/engagements/\u00e9", "/engagements/a b", "/engagements/*", "/engagements/%2a",
 		"/Engagements/7", "/ENGAGEMENTS", "/engagements/7/Close", "/v1/things%3Abatch", "/v1/Things:batch", "/v1/things%3abatch",
 		"engagements/7", "http://api.example.com/engagements/7", "*", "",
+		"/v1/a%00", "/v1/a%0D%0Ab", "/v1/%7f", "/v1/a%5Cb", "/v1/a%25b", "/v1/a;b", "/v1/a%3Bb", "/v1/a%61",
 		"/files/a/../b", "/files/a%2fb", "/files//etc", "/" + strings.Repeat("a/", 70),
 	} {
 		want := 403
