@@ -59,7 +59,7 @@ func (s *Service) flushUsage(ctx context.Context) error {
 		f.took.Add(int64(s.clock().Sub(began)))
 	}(s.clock())
 	for len(f.waiting) > 0 {
-		if err := s.store.AddUsage(context.WithoutCancel(ctx), f.waiting[0]); err != nil {
+		if err := s.store.NoteUsage(context.WithoutCancel(ctx), f.waiting[0]); err != nil {
 			f.failed.Add(1)
 			return err
 		}
@@ -69,6 +69,14 @@ func (s *Service) flushUsage(ctx context.Context) error {
 	}
 	f.waiting = nil
 	return nil
+}
+
+// settleUsage is flushUsage for those who read usage next.
+func (s *Service) settleUsage(ctx context.Context) error {
+	if err := s.flushUsage(ctx); err != nil {
+		return err
+	}
+	return s.store.AddUsage(context.WithoutCancel(ctx), UsageBatch{})
 }
 
 // gatherUsage empties the tally into batches.

@@ -92,7 +92,7 @@ func (s *Service) List(ctx context.Context, by Actor, q KeyQuery) (page Keys, er
 	}
 	if !q.UnusedSince.IsZero() || q.Sort.By == SortLastUsed {
 		// The store selects and orders by what it knows: tell it first.
-		if err := s.flushUsage(ctx); err != nil {
+		if err := s.settleUsage(ctx); err != nil {
 			return page, outward(err)
 		}
 	}

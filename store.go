@@ -328,6 +328,11 @@ type Usage interface {
 	// AddUsage adds a batch, all of it or nothing. Last-used times move forward,
 	// never back. A batch that was added before is not added again: it is done.
 	AddUsage(ctx context.Context, b UsageBatch) error
+	// NoteUsage keeps a batch as durably as AddUsage does, and cheaper. A key that
+	// is read by itself tells of it at once; Usage, and lists that select or order
+	// by last use, may not before the next AddUsage, of an empty batch as well, or
+	// TidyUsage.
+	NoteUsage(ctx context.Context, b UsageBatch) error
 	// TidyUsage carries counts of minutes on to their hours, and of hours to
 	// their days, and drops what need not be kept: a part of it, in one
 	// transaction. It reports whether there is more to do. Whenever it stops,

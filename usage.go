@@ -59,7 +59,7 @@ func (s *Service) Usage(ctx context.Context, by Actor, q UsageQuery) (out UsageS
 	if err := checkText("external_id", q.ExternalID, maxExternalID); err != nil {
 		return out, err
 	}
-	if err := s.flushUsage(ctx); err != nil {
+	if err := s.settleUsage(ctx); err != nil {
 		return out, outward(err)
 	}
 	err = s.look(ctx, by, ActionReadUsage, func(r Reader) error {

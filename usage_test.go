@@ -191,11 +191,11 @@ type sulky struct {
 	refuse, swallow bool
 }
 
-func (s *sulky) AddUsage(ctx context.Context, b halberd.UsageBatch) error {
+func (s *sulky) NoteUsage(ctx context.Context, b halberd.UsageBatch) error {
 	if s.refuse {
 		return errors.New("no space")
 	}
-	err := s.Store.AddUsage(ctx, b)
+	err := s.Store.NoteUsage(ctx, b)
 	if s.swallow {
 		return errors.New("no answer")
 	}

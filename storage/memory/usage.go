@@ -25,6 +25,9 @@ type slot struct {
 	verdict string
 }
 
+// NoteUsage implements halberd.Usage. Adding costs nothing here.
+func (s *Store) NoteUsage(ctx context.Context, b halberd.UsageBatch) error { return s.AddUsage(ctx, b) }
+
 // AddUsage implements halberd.Usage.
 func (s *Store) AddUsage(ctx context.Context, b halberd.UsageBatch) error {
 	s.mu.Lock()

@@ -145,7 +145,9 @@ func (s *Store) TidyUsage(ctx context.Context, t halberd.UsageTidying) (more boo
 	defer leave()
 	l := s.usage
 	err = l.change(func() (err error) {
-		more, err = l.tidy(ctx, t)
+		if err = l.settle(ctx); err == nil {
+			more, err = l.tidy(ctx, t)
+		}
 		return err
 	})
 	return more, unavailable(err)

@@ -63,7 +63,7 @@ func (s *Store) checkDatabase(ctx context.Context, name string, found func(strin
 		return unavailable(err)
 	}
 	defer func() { err = errors.Join(err, c.close()) }()
-	err = reader{c, ctx}.all("PRAGMA integrity_check(20)", nil, func(s *scanner) {
+	err = reader{c: c, ctx: ctx}.all("PRAGMA integrity_check(20)", nil, func(s *scanner) {
 		if text := s.text(); text != "ok" {
 			found("%s: %s", name, text)
 		}

@@ -44,6 +44,9 @@ func (r reader) Keys(f halberd.KeyFilter) ([]halberd.KeyRecord, error) {
 			if err := r.all(q.text, q.args, func(s *scanner) {
 				found = append(found, halberd.KeyRecord{})
 				s.listedKey(&found[len(found)-1])
+				if f.Sort != halberd.SortLastUsed && f.UnusedSince == 0 { // as it was selected and is ordered
+					r.usage.noteLatest(&found[len(found)-1])
+				}
 			}); err != nil {
 				return nil, err
 			}

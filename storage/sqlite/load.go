@@ -77,7 +77,7 @@ func (l *loader) load(ctx context.Context, f *folder, next *atomic.Int64, last, 
 		return unavailable(err)
 	}
 	defer func() { err = errors.Join(err, c.close()) }()
-	r := reader{c, context.Background()}
+	r := reader{c: c, ctx: context.Background()}
 	for ctx.Err() == nil {
 		from := next.Add(loadStretch) - loadStretch + 1
 		if from > last {

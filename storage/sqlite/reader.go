@@ -10,8 +10,9 @@ import (
 
 // reader answers from one transaction of a connection.
 type reader struct {
-	c   *conn
-	ctx context.Context
+	c     *conn
+	ctx   context.Context
+	usage *usageLog // nil where no key's last use is read
 }
 
 // get reads the one row a question is about.
@@ -60,6 +61,9 @@ func (r reader) Meta(name string) (value string, err error) {
 func (r reader) Key(id halberd.KeyID) (k halberd.KeyRecord, err error) {
 	err = r.get("SELECT "+listed+" FROM keys k LEFT JOIN usage.last_used u ON u.key = k.id WHERE k.id = ?",
 		[]driver.Value{id[:]}, func(s *scanner) { s.listedKey(&k) })
+	if err == nil {
+		r.usage.noteLatest(&k)
+	}
 	return k, err
 }
 

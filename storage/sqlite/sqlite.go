@@ -77,7 +77,7 @@ func Open(ctx context.Context, dir string, options Options) (_ *Store, err error
 	if s.usage, err = openUsage(ctx, f); err != nil {
 		return nil, err
 	}
-	if s.writer, err = openWriter(ctx, f, options.Log); err != nil {
+	if s.writer, err = openWriter(ctx, f, s.usage, options.Log); err != nil {
 		return nil, err
 	}
 	if err := s.compareMark(options.Log); err != nil {
@@ -168,7 +168,7 @@ func (s *Store) View(ctx context.Context, fn func(halberd.Reader) error) (err er
 			err = unavailable(e)
 		}
 	}()
-	return fn(reader{c, ctx})
+	return fn(reader{c, ctx, s.usage})
 }
 
 // Close implements halberd.Store.

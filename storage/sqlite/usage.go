@@ -4,6 +4,7 @@ import (
 	"context"
 	"database/sql/driver"
 	"fmt"
+	"runtime"
 	"strings"
 	"sync"
 
@@ -16,15 +17,24 @@ type usageLog struct {
 	mu    sync.Mutex // guards what follows
 	conn  *conn
 	marks marks
+	noted int // bytes of notes
+
+	latest latest // has a lock of its own
 }
 
 func openUsage(ctx context.Context, f *folder) (*usageLog, error) {
-	l := &usageLog{}
+	l := &usageLog{latest: latest{uses: map[halberd.KeyID]halberd.KeyUse{}}}
 	var err error
 	l.conn, err = connect(ctx, f.file(usageName), "PRAGMA journal_mode = WAL", "PRAGMA synchronous = NORMAL",
 		"PRAGMA wal_autocheckpoint = 4000", "PRAGMA cache_size = -32768")
 	if err == nil {
 		l.marks, err = readMarks(ctx, l.conn)
+	}
+	if err == nil {
+		_, err = l.conn.one(ctx, "SELECT coalesce(sum(length(batch)), 0) FROM notes", nil, scan(func(s *scanner) { l.noted = int(s.int()) }))
+	}
+	if err == nil && l.noted > 0 { // of the process before
+		err = l.change(func() error { return l.settle(ctx) })
 	}
 	if err != nil {
 		if l.conn != nil {
@@ -42,14 +52,19 @@ func (l *usageLog) change(fn func() error) (err error) {
 	if _, err := l.conn.exec("BEGIN IMMEDIATE"); err != nil {
 		return err
 	}
-	before, end := l.marks, "ROLLBACK"
+	before, noted, end := l.marks, l.noted, "ROLLBACK"
 	defer func() {
 		if _, e := l.conn.exec(end); e != nil && err == nil {
 			err = e
 			_, _ = l.conn.exec("ROLLBACK") // of a COMMIT that failed
 		}
-		if err != nil {
-			l.marks = before
+		switch {
+		case err != nil:
+			l.marks, l.noted = before, noted
+		case noted > 0 && l.noted < noted: // settled: whoever reads from now on finds it in the tables
+			l.latest.mu.Lock()
+			clear(l.latest.uses)
+			l.latest.mu.Unlock()
 		}
 	}()
 	if err := fn(); err != nil {
@@ -66,35 +81,42 @@ func (s *Store) AddUsage(ctx context.Context, b halberd.UsageBatch) error {
 		return err
 	}
 	defer leave()
-	if len(b.Counts) == 0 && len(b.Uses) == 0 {
-		return nil
-	}
 	return unavailable(s.usage.change(func() error { return s.usage.add(ctx, b) }))
 }
 
 func (l *usageLog) add(ctx context.Context, b halberd.UsageBatch) error {
-	if b.Writer != [16]byte{} {
-		was := int64(0)
-		if _, err := l.conn.one(ctx, "SELECT number FROM writers WHERE id = ?", []driver.Value{b.Writer[:]},
-			scan(func(s *scanner) { was = s.int() })); err != nil {
-			return err
-		}
-		if b.Number <= was {
-			return nil
-		}
-		if was == 0 { // the writer before it, in another process, has ended
-			if _, err := l.conn.exec("DELETE FROM writers"); err != nil {
-				return err
-			}
-		}
-		if _, err := l.conn.exec("INSERT INTO writers VALUES (?1, ?2) ON CONFLICT (id) DO UPDATE SET number = ?2", b.Writer[:], b.Number); err != nil {
-			return err
-		}
+	if err := l.settle(ctx); err != nil {
+		return err
+	}
+	if done, err := l.repeated(ctx, b); done || err != nil {
+		return err
 	}
 	if err := l.count(0, tallied(b.Counts)); err != nil {
 		return err
 	}
 	return l.use(b.Uses)
+}
+
+// repeated reports whether the batch was added before, and remembers it.
+func (l *usageLog) repeated(ctx context.Context, b halberd.UsageBatch) (bool, error) {
+	if b.Writer == [16]byte{} {
+		return false, nil
+	}
+	was := int64(0)
+	if _, err := l.conn.one(ctx, "SELECT number FROM writers WHERE id = ?", []driver.Value{b.Writer[:]},
+		scan(func(s *scanner) { was = s.int() })); err != nil {
+		return false, err
+	}
+	if b.Number <= was {
+		return true, nil
+	}
+	if was == 0 { // the writer before it, in another process, has ended
+		if _, err := l.conn.exec("DELETE FROM writers"); err != nil {
+			return false, err
+		}
+	}
+	_, err := l.conn.exec("INSERT INTO writers VALUES (?1, ?2) ON CONFLICT (id) DO UPDATE SET number = ?2", b.Writer[:], b.Number)
+	return false, err
 }
 
 // use moves last-used times. An address that was not sampled stays.
@@ -130,6 +152,7 @@ func inGroups[T any](list []T, fn func([]T) error) error {
 		if err := fn(list[:n]); err != nil {
 			return err
 		}
+		runtime.Gosched() // on one core, checks wait for a statement and not for the batch
 		list = list[n:]
 	}
 	return nil

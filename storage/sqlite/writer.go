@@ -25,6 +25,7 @@ type writer struct {
 	census census
 	follow func(halberd.Committed)
 	log    *slog.Logger
+	usage  *usageLog
 	failed error         // a sync failed: nothing is committed any more
 	queue  chan *waiting // closed by Close, when no call is under way
 	ended  chan struct{} // closed when run returns
@@ -52,8 +53,8 @@ type turn struct {
 	err error
 }
 
-func openWriter(ctx context.Context, f *folder, log *slog.Logger) (*writer, error) {
-	w := &writer{folder: f, log: log, queue: make(chan *waiting, groupMax), ended: make(chan struct{})}
+func openWriter(ctx context.Context, f *folder, usage *usageLog, log *slog.Logger) (*writer, error) {
+	w := &writer{folder: f, usage: usage, log: log, queue: make(chan *waiting, groupMax), ended: make(chan struct{})}
 	if err := w.connect(ctx); err != nil {
 		if w.conn != nil {
 			err = errors.Join(err, w.conn.close())
@@ -218,7 +219,7 @@ func (w *writer) serveOne(u *waiting, beside bool) (keep bool, err error) {
 			return false, err
 		}
 	}
-	t := &tx{reader: reader{w.conn, context.Background()}, census: w.census}
+	t := &tx{reader: reader{w.conn, context.Background(), w.usage}, census: w.census}
 	u.tx = t
 	u.turn <- turn{tx: t}
 	keep = <-u.over

@@ -11,6 +11,7 @@ package storagetest
 
 import (
 	"errors"
+	"slices"
 	"testing"
 
 	"github.com/halberdhq/halberd"
@@ -36,6 +37,8 @@ func Run(t *testing.T, open func(t *testing.T) halberd.Store) {
 		{"load", loadCases},
 		{"usage", usageCases},
 		{"series", seriesCases},
+		{"usage, noted", noted(slices.Concat(usageCases, seriesCases))},
+		{"notes", noteCases},
 		{"keeper", keeperCases},
 		{"closing", closeCases},
 	} {

@@ -16,6 +16,7 @@ import (
 type subject struct {
 	*testing.T
 	halberd.Store
+	notes bool // use calls NoteUsage, and AddUsage at the end
 }
 
 var errWanted = errors.New("an error of the caller's")
@@ -172,9 +173,17 @@ func (s *subject) wantList(f halberd.KeyFilter, want ...int) {
 
 func (s *subject) use(batches ...halberd.UsageBatch) {
 	s.Helper()
-	for _, b := range batches {
-		if err := s.AddUsage(s.Context(), b); err != nil {
-			s.Fatalf("AddUsage: %v", err)
+	add := s.AddUsage
+	if s.notes {
+		add = s.NoteUsage
+		batches = append(batches[:len(batches):len(batches)], halberd.UsageBatch{})
+	}
+	for i, b := range batches {
+		if s.notes && i == len(batches)-1 {
+			add = s.AddUsage
+		}
+		if err := add(s.Context(), b); err != nil {
+			s.Fatalf("batch %d: %v", i, err)
 		}
 	}
 }
