@@ -3,6 +3,7 @@ package bench
 import (
 	"encoding/json"
 	"io"
+	"maps"
 	"net"
 	"net/http"
 	"os"
@@ -30,10 +31,7 @@ func serveBare(o bareOrder, out *json.Encoder) error {
 	mux := http.NewServeMux()
 	mux.HandleFunc("/empty", func(http.ResponseWriter, *http.Request) {})
 	mux.HandleFunc("/v1/auth/forward", func(w http.ResponseWriter, _ *http.Request) {
-		h := w.Header()
-		for name, values := range o.Headers {
-			h[name] = values
-		}
+		maps.Copy(w.Header(), o.Headers)
 	})
 	mux.HandleFunc("/v1/api-keys/verify", func(w http.ResponseWriter, r *http.Request) {
 		if _, err := io.Copy(io.Discard, r.Body); err != nil {

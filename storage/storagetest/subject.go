@@ -176,7 +176,7 @@ func (s *subject) use(batches ...halberd.UsageBatch) {
 	add := s.AddUsage
 	if s.notes {
 		add = s.NoteUsage
-		batches = append(batches[:len(batches):len(batches)], halberd.UsageBatch{})
+		batches = append(slices.Clip(batches), halberd.UsageBatch{})
 	}
 	for i, b := range batches {
 		if s.notes && i == len(batches)-1 {
