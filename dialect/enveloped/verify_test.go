@@ -194,7 +194,7 @@ func (d dice) body(tw *twins) string {
 	}
 	if odd {
 		parts = append(parts, pick(d,
-			`"scopes":["root"]`, `"scopes":[""]`, `"include":["secret"]`, `"filters_resources":`+pick(d, "null", "truely", "1", "True"),
+			`"scopes":["root"]`, `"scopes":[""]`, `"include":["secret"]`, `"filters_resources":`+pick(d, "null", "truest", "1", "True"),
 			pick(d, `"tags":[]`, `"Key":"x"`, `"k\u0065y":"x"`, `"":1`, `"x":{"a":[[]]}`, "", `"key":"x"`, `"key"`, "key:1"),
 		))
 	}
