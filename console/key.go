@@ -3,6 +3,7 @@ package console
 import (
 	"fmt"
 	"net/http"
+	"slices"
 	"strings"
 	"time"
 
@@ -141,7 +142,7 @@ var did = map[halberd.Action]string{
 func (x *exchange) event(e *halberd.AuditEvent, people map[string]string) eventRow {
 	r := eventRow{
 		AuditEvent: *e, Who: person(e.Actor, people), Did: did[e.Action], Denied: e.Outcome == halberd.OutcomeDenied,
-		When: exact(e.At), Detail: changesWords(e.Changes, people),
+		When: exact(e.At), Detail: changesWords(e, people),
 	}
 	if r.Did == "" {
 		r.Did = string(e.Action)
@@ -156,6 +157,11 @@ func (x *exchange) event(e *halberd.AuditEvent, people map[string]string) eventR
 		r.Who = strings.TrimPrefix(e.Actor, "system:")
 	}
 	r.What = e.Target
+	if c, ok := e.Changes["label"]; ok && e.TargetKind == "key" {
+		if name := valueWord(c.After, nil); name != "none" {
+			r.What = name
+		}
+	}
 	switch e.TargetKind {
 	case "key":
 		r.Link = x.area.At("/api-keys/" + e.Target)
@@ -177,13 +183,24 @@ func (x *exchange) event(e *halberd.AuditEvent, people map[string]string) eventR
 	return r
 }
 
-// changesWords says what changed, shortly.
-func changesWords(changes map[string]halberd.Change, people map[string]string) string {
+// changesWords says what changed, shortly: of something new only what a person
+// would ask for first.
+func changesWords(e *halberd.AuditEvent, people map[string]string) string {
 	var out []string
-	for _, field := range sortedKeys(changes) {
-		c := changes[field]
+	made := strings.HasSuffix(string(e.Action), ".create")
+	for _, field := range sortedKeys(e.Changes) {
+		c := e.Changes[field]
 		word := strings.ReplaceAll(field, "_", " ")
-		out = append(out, fmt.Sprintf("%s: %s → %s", word, valueWord(c.Before, people), valueWord(c.After, people)))
+		switch {
+		case made && !slices.Contains([]string{"label", "name", "scopes", "resources", "expires_at"}, field),
+			made && valueWord(c.After, people) == "*":
+		case made:
+			out = append(out, valueWord(c.After, people))
+		case valueWord(c.Before, people) == "none":
+			out = append(out, word+": "+valueWord(c.After, people))
+		default:
+			out = append(out, word+": "+valueWord(c.Before, people)+" → "+valueWord(c.After, people))
+		}
 	}
 	return strings.Join(out, " · ")
 }
@@ -199,12 +216,21 @@ func valueWord(v any, people map[string]string) string {
 		if name := people[v]; name != "" {
 			return name
 		}
+		if t, err := time.Parse(time.RFC3339, v); err == nil {
+			return t.Format("2 Jan 2006, 15:04")
+		}
 		return v
 	case bool:
 		if v {
 			return "yes"
 		}
 		return "no"
+	case map[string]any:
+		var parts []string
+		for _, k := range sortedKeys(v) {
+			parts = append(parts, strings.ReplaceAll(k, "_", " ")+" "+valueWord(v[k], people))
+		}
+		return strings.Join(parts, ", ")
 	case []any:
 		var parts []string
 		for _, p := range v {

@@ -158,11 +158,11 @@ func person(ref string, people map[string]string) string {
 	case name != "":
 		return name
 	case len(ref) > 4 && ref[:4] == "mem_":
-		return "A member"
+		return "a member"
 	case len(ref) > 4 && ref[:4] == "key_":
-		return "A key"
+		return "an API key"
 	}
-	return "The server"
+	return "the server"
 }
 
 func readKeyFind(q url.Values) keyFind {

@@ -60,8 +60,8 @@ var kinds = [...]struct {
 		"The key asked for more than its limit or quota. Raise it, or let the client back off."},
 	{"scope", "Scope or resource", "v-scope", []halberd.VerdictCode{halberd.InsufficientScope, halberd.ResourceNotAllowed},
 		"The key may not do that, or not to that resource. Grant it, or mend the client."},
-	{"dead", "Expired, revoked or inactive", "v-dead", []halberd.VerdictCode{halberd.Expired, halberd.Revoked, halberd.Inactive, halberd.NotYetValid},
-		"Someone still holds a key that ended, or is switched off."},
+	{"dead", "Ended or off", "v-dead", []halberd.VerdictCode{halberd.Expired, halberd.Revoked, halberd.Inactive, halberd.NotYetValid},
+		"Expired, revoked or inactive: someone still holds a key that ended, or is switched off."},
 	{"place", "IP not allowed", "v-place", []halberd.VerdictCode{halberd.IPNotAllowed},
 		"The address is not on the key’s list. Add it, or find out who asks."},
 }
