@@ -177,16 +177,42 @@ func TestDefaultLimitsAreShortenedToBoth(t *testing.T) {
 // An operator alone sets limits above the project's (S1-26).
 func TestLimitsAboveTheProjectsAreAnOperators(t *testing.T) {
 	w := fixture.New(t)
-	if _, err := w.UpdateProject(w.Ctx(), w.Admin, w.Home, halberd.ProjectPatch{
-		RateLimits: halberd.Some(halberd.RateLimits{{Limit: 100, WindowSeconds: 60}}),
-	}, 0); err != nil {
+	bound := halberd.RateLimit{Limit: 100, WindowSeconds: 60, Per: halberd.PerExternalID}
+	if _, err := w.UpdateProject(w.Ctx(), w.Admin, w.Home, halberd.ProjectPatch{RateLimits: limited(bound)}, 0); err != nil {
 		t.Fatal(err)
 	}
-	fast := halberd.NewKey{RateLimits: halberd.Some(halberd.RateLimits{{Limit: 1000, WindowSeconds: 60}})}
-	_, err := w.Create(w.Ctx(), w.Holder("admin"), fast)
-	w.Refused(err, halberd.CodeForbidden)
-	if _, err := w.Create(w.Ctx(), w.Admin, fast); err != nil {
-		t.Error(err)
+	admin := w.Holder("admin")
+	refused := func(what string, err error) {
+		t.Helper()
+		if halberd.CodeOf(err) != halberd.CodeForbidden || !strings.Contains(err.Error(), "operator: ask whoever runs this service") {
+			t.Errorf("%s: %v", what, err)
+		}
+	}
+	k := w.Make(halberd.NewKey{})
+	for what, ls := range map[string]halberd.Maybe[halberd.RateLimits]{
+		"faster":      limited(halberd.RateLimit{Limit: 1000, WindowSeconds: 60, Per: halberd.PerExternalID}),
+		"more burst":  limited(halberd.RateLimit{Limit: 100, WindowSeconds: 60, Burst: 101, Per: halberd.PerExternalID}),
+		"not shared":  limited(halberd.RateLimit{Limit: 100, WindowSeconds: 60}),
+		"none at all": limited(),
+	} {
+		if what == "none at all" {
+			ls.Value = halberd.RateLimits{}
+		}
+		_, err := w.Create(w.Ctx(), admin, halberd.NewKey{RateLimits: ls})
+		refused(what, err)
+		_, err = w.Update(w.Ctx(), admin, k.Key.ID, halberd.KeyPatch{RateLimits: ls}, 0)
+		refused(what, err)
+		_, err = w.UpdateProject(w.Ctx(), admin, w.Home, halberd.ProjectPatch{RateLimits: ls}, 0)
+		refused(what, err)
+		if _, err := w.Create(w.Ctx(), w.Admin, halberd.NewKey{RateLimits: ls}); err != nil {
+			t.Errorf("%s, by an operator: %v", what, err)
+		}
+		if _, err := w.Update(w.Ctx(), w.Admin, k.Key.ID, halberd.KeyPatch{RateLimits: ls}, 0); err != nil {
+			t.Errorf("%s, by an operator: %v", what, err)
+		}
+		if _, err := w.Update(w.Ctx(), w.Admin, k.Key.ID, halberd.KeyPatch{RateLimits: halberd.Some[halberd.RateLimits](nil)}, 0); err != nil {
+			t.Fatal(err)
+		}
 	}
 }
 

@@ -47,7 +47,7 @@ func escalation(field, held string) error {
 // setsLimits refuses limits of a key that go beyond its project's.
 func (a Actor) setsLimits(asked, project RateLimits) error {
 	if asked != nil && !a.operator && !asked.within(project) {
-		return refuse(CodeForbidden, "rate_limits above the project's are set by an operator")
+		return refuse(CodeForbidden, "rate_limits above the project's are set by an operator: ask whoever runs this service")
 	}
 	return nil
 }

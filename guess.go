@@ -46,7 +46,8 @@ func (s *Service) Guessed(from netip.Addr) (retry time.Duration, beyond bool) {
 		clear(a[8:])
 	}
 	word := &g.words[maphash.Bytes(g.seed, a[:])%uint64(len(g.words))]
-	_, retry, outcome := g.rate.Take(word, int64(s.clock().Sub(g.born))+1, 1)
+	now := func() int64 { return int64(s.clock().Sub(g.born)) + 1 }
+	_, retry, outcome := g.rate.Take(word, now(), 1, now)
 	if beyond = outcome != gcra.Taken; beyond {
 		g.beyond.Add(1)
 	}

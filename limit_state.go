@@ -95,11 +95,15 @@ type limiter struct {
 	seeds [2]maphash.Seed // of external ids, which strangers may choose
 	clock func() time.Time
 	born  time.Time // the base of the monotonic clock that limits run on
+
+	reading func() int64 // at, of the present
 }
 
 func newLimiter(clock func() time.Time) *limiter {
 	l := &limiter{seeds: [2]maphash.Seed{maphash.MakeSeed(), maphash.MakeSeed()}, clock: clock, born: clock()}
-	l.words.Idle = func(w *atomic.Int64) bool { return gcra.Retire(w, l.at(l.clock())) }
+	l.reading = func() int64 { return l.at(l.clock()) }
+	// A while after it was whole: a check may come with a reading from before.
+	l.words.Idle = func(w *atomic.Int64) bool { return gcra.Retire(w, l.reading()-int64(time.Second)) }
 	return l
 }
 
@@ -143,7 +147,7 @@ func (l *limiter) take(v *Verdict, who *subject, limits []readyLimit, clock time
 		if took {
 			continue
 		}
-		now := l.at(l.clock())
+		now := l.reading()
 		for j := range i {
 			if w := l.words.Get(l.place(who, &limits[j])); w != nil {
 				limits[j].rate.Give(w, at, now, cost)
@@ -187,7 +191,7 @@ func (l *limiter) takeOne(who *subject, limit *readyLimit, at, cost int64) (gcra
 		if w == nil {
 			w = l.words.Make(k)
 		}
-		if st, retry, o := limit.rate.Take(w, at, cost); o != gcra.Retired {
+		if st, retry, o := limit.rate.Take(w, at, cost, l.reading); o != gcra.Retired {
 			return st, retry, o == gcra.Taken
 		}
 	}

@@ -319,7 +319,7 @@ func (s *Service) patchProject(by Actor, p *Project, patch ProjectPatch) error {
 			return err
 		}
 		if !by.operator && !ls.within(p.RateLimits) {
-			return refuse(CodeForbidden, "rate_limits are raised by an operator")
+			return refuse(CodeForbidden, "rate_limits are raised by an operator: ask whoever runs this service")
 		}
 		p.RateLimits = ls
 	}

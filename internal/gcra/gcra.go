@@ -54,7 +54,10 @@ func Retire(word *atomic.Int64, now int64) bool {
 // Take takes cost units at now, in nanoseconds of a clock that never goes back.
 // The word belongs to one limit; zero is a full burst. A refused take spends
 // nothing, and retry says how long until it would fit; 0 if it never will.
-func (r Rate) Take(word *atomic.Int64, now, cost int64) (st State, retry time.Duration, o Outcome) {
+//
+// now may be a reading that others have overtaken. Where the word lies further
+// ahead of it than a burst, clock is asked for a later one.
+func (r Rate) Take(word *atomic.Int64, now, cost int64, clock func() int64) (st State, retry time.Duration, o Outcome) {
 	for {
 		old := word.Load()
 		if old == retired {
@@ -63,12 +66,13 @@ func (r Rate) Take(word *atomic.Int64, now, cost int64) (st State, retry time.Du
 		full := r.burst * r.unit
 		ahead := max(old-now, 0) // of the clock, in nanoseconds
 		if ahead > full {
-			// Left by a slower limit, or by a clock that went back. It counts as
-			// spent, from now on: nobody waits longer than this limit says.
-			if !word.CompareAndSwap(old, now+full) {
-				continue
+			// Nothing that was taken up to this reading reaches so far: what does
+			// was left by a slower limit, or by a clock that went back. It counts
+			// as spent, from now on: nobody waits longer than this limit says.
+			if now = clock(); old-now > full {
+				word.CompareAndSwap(old, now+full)
 			}
-			ahead = full
+			continue
 		}
 		if cost > r.burst {
 			return State{r.remaining(ahead), time.Duration(ahead)}, 0, Refused
