@@ -1,6 +1,7 @@
 package gateway_test
 
 import (
+	"maps"
 	"net/http"
 	"net/http/httptest"
 	"os"
@@ -152,9 +153,7 @@ rules:
 					h[name] = append(h[name], values...)
 				}
 			}
-			for name, values := range b.sets {
-				h[name] = values
-			}
+			maps.Copy(h, b.sets)
 			asked++
 			if got := knock(doors, b.from, "GET", b.target, h); got.Code/100 != 4 || got.Code == http.StatusTeapot {
 				t.Errorf("%s, with %v: %d %v", b.name, extra, got.Code, got.Header())

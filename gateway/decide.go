@@ -3,6 +3,7 @@ package gateway
 import (
 	"context"
 	"errors"
+	"slices"
 
 	"github.com/halberdhq/halberd"
 	"github.com/halberdhq/halberd/internal/request"
@@ -72,7 +73,7 @@ func (d *Doors) require(svc *halberd.Service, a *Ask, c *halberd.Check, out *Ans
 		if len(c.Scopes) == 0 {
 			c.Scopes = m.scopes
 		} else if len(m.scopes) > 0 {
-			c.Scopes = append(c.Scopes[:len(c.Scopes):len(c.Scopes)], m.scopes...)
+			c.Scopes = append(slices.Clip(c.Scopes), m.scopes...) // the URL's are everybody's
 		}
 		c.Resource, c.FiltersResources = m.resource, m.filters
 		if a.Want != nil {

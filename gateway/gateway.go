@@ -92,7 +92,7 @@ type Answer struct {
 }
 
 // Allowed reports whether the request may pass.
-func (a *Answer) Allowed() bool { return a.Status == ok }
+func (out *Answer) Allowed() bool { return out.Status == ok }
 
 const (
 	ok             = 200

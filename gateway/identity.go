@@ -6,14 +6,14 @@ package gateway
 // spaces; an external id is percent-encoded wherever it is more than visible
 // ASCII, and where it has a percent sign, so that any decoder of URLs gives it
 // back and no header can be split by it.
-func (a *Answer) Identity(requestID string) []string {
+func (out *Answer) Identity(requestID string) []string {
 	const n = len(identityNames) + 1
 	values := make([]string, n)
 	values[n-1] = requestID
-	if !a.Allowed() {
+	if !out.Allowed() {
 		return values
 	}
-	v := &a.Verdict
+	v := &out.Verdict
 	var room [512]byte
 	var ends [n - 1]int
 	b := v.KeyID.Append(room[:0])

@@ -128,12 +128,12 @@ func TestATrustedProxyStatesTheClientsAddress(t *testing.T) {
 		}
 	}
 	a := p.ok("GET", "/v1/audit-events?limit=1", admin, "")
-	if !strings.Contains(string(a.body), `"127.0.0.1"`) {
+	if !strings.Contains(a.body, `"127.0.0.1"`) {
 		t.Errorf("without a proxy: %s", a.body)
 	}
 	p.call("POST", "/v1/api-keys", admin, `{"project_id":null}`, "X-Forwarded-For", "198.51.100.77")
 	a = p.ok("GET", "/v1/audit-events?limit=1", admin, "")
-	if !strings.Contains(string(a.body), `"198.51.100.77"`) {
+	if !strings.Contains(a.body, `"198.51.100.77"`) {
 		t.Errorf("the audit log has another address: %s", a.body)
 	}
 }
