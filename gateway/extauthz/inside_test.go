@@ -2,9 +2,16 @@ package extauthz
 
 import (
 	"errors"
+	"log/slog"
 	"net"
+	"strings"
 	"testing"
 	"testing/synctest"
+
+	authv3 "github.com/envoyproxy/go-control-plane/envoy/service/auth/v3"
+
+	"github.com/halberdhq/halberd"
+	"github.com/halberdhq/halberd/gateway"
 )
 
 // pipes is a listener to which everybody connects at once.
@@ -50,4 +57,18 @@ func TestConnectionsAreBounded(t *testing.T) {
 			t.Error(err)
 		}
 	})
+}
+
+// A panic of ours is a no, and the process goes on. What was sent is not logged.
+func TestAPanicIsANo(t *testing.T) {
+	var said strings.Builder
+	doors := gateway.New(func() *halberd.Service { panic("hb_live_secret") }, nil)
+	s := New(doors, slog.New(slog.NewTextHandler(&said, nil)))
+	a, err := s.Check(t.Context(), &authv3.CheckRequest{})
+	if err != nil || a.GetStatus().GetCode() != 14 || a.GetDeniedResponse().GetStatus().GetCode() != 503 {
+		t.Errorf("%v %v", a, err)
+	}
+	if text := said.String(); !strings.Contains(text, "panic in ext_authz") || strings.Contains(text, "hb_live_secret") {
+		t.Errorf("the log: %s", text)
+	}
 }
