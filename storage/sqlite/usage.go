@@ -26,7 +26,8 @@ func openUsage(ctx context.Context, f *folder) (*usageLog, error) {
 	l := &usageLog{latest: latest{uses: map[halberd.KeyID]halberd.KeyUse{}}}
 	var err error
 	l.conn, err = connect(ctx, f.file(usageName), "PRAGMA journal_mode = WAL", "PRAGMA synchronous = NORMAL",
-		"PRAGMA wal_autocheckpoint = 4000", "PRAGMA cache_size = -32768")
+		"PRAGMA wal_autocheckpoint = 4000", "PRAGMA cache_size = -32768",
+		"PRAGMA temp_store = MEMORY") // what undoes one statement of many rows: in a file it took half the time
 	if err == nil {
 		l.marks, err = readMarks(ctx, l.conn)
 	}
