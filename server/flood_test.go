@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"io"
 	"net/http"
+	"strconv"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -196,7 +197,7 @@ func TestUntilEveryKeyIsLoadedNoneIsUnknown(t *testing.T) {
 		})
 	}
 	slow := []string{"strace", "-D", "-f", "--seccomp-bpf", "-qq", "-o", "/dev/null", "-P", dir + "/halberd.db",
-		"-e", "trace=pread64,read", "-e", "inject=pread64,read:delay_enter=5000"}
+		"-e", "trace=pread64,read", "-e", "inject=pread64,read:delay_enter=" + strconv.Itoa(crowd(5000, 100))} // µs
 	q := launchUnder(t, slow, dir, "--listen", address, "--log-level", "error")
 	if q.url == "" {
 		t.Fatalf("did not start: %s", q.log)
