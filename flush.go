@@ -151,14 +151,42 @@ func (s *Service) sampledUses() map[uint32]KeyUse {
 	return out
 }
 
-// cleanAgent makes what a stranger sent fit to be shown.
+// cleanAgent makes what a stranger sent fit to be kept and shown. What may hold a
+// key, put there by mistake, whole or cut, is not kept at all.
 func cleanAgent(b []byte) string {
+	if mayHoldKey(b) {
+		return ""
+	}
 	return strings.Map(func(r rune) rune {
 		if unicode.IsControl(r) || unicode.Is(unicode.Cf, r) {
 			return ' '
 		}
 		return r
 	}, strings.ToValidUTF8(string(b), ""))
+}
+
+// mayHoldKey reports whether an underscore is followed by so many letters and
+// digits as no program's name has, and every key. Of a key that was cut short
+// of that at the end of a long text, most stays unknown.
+func mayHoldKey(text []byte) bool {
+	const many = 16
+	run := -1 // since the last underscore; -1: there was none
+	for _, c := range text {
+		switch {
+		case c == '_':
+			run = 0
+		case c >= '0' && c <= '9' || c >= 'a' && c <= 'z' || c >= 'A' && c <= 'Z':
+			if run >= 0 {
+				run++
+			}
+		default:
+			run = -1
+		}
+		if run == many {
+			return true
+		}
+	}
+	return false
 }
 
 // lastUsed is the later of what the store knows and what is still only in

@@ -11,6 +11,7 @@ import (
 
 	"github.com/halberdhq/halberd"
 	"github.com/halberdhq/halberd/internal/fixture"
+	"github.com/halberdhq/halberd/internal/keytext"
 	"github.com/halberdhq/halberd/storage/memory"
 )
 
@@ -258,6 +259,11 @@ func TestLastUsedTellsWhereFrom(t *testing.T) {
 		{"::ffff:203.0.113.8", "a\x1b[31m\r\nb\x00\u202e", "203.0.113.8", "a [31m  b  "},
 		{"fe80::1%eth0", strings.Repeat("é", 200), "fe80::1", strings.Repeat("é", 128)},
 		{"", "\xff\xfe", "invalid IP", ""},
+		{"", "curl/8.0 my_application/1.0 (x86_64)", "invalid IP", "curl/8.0 my_application/1.0 (x86_64)"},
+		// a key in the wrong header.
+		{"", keytext.Mint("hb_live"), "invalid IP", ""},
+		{"", "curl/8.0 key=" + keytext.Mint("acme") + ";", "invalid IP", ""},
+		{"", keytext.Mint("hb_live")[:30], "invalid IP", ""},
 	} {
 		k := use(one.from, one.agent)
 		if k.LastUsedFrom.String() != one.wantFrom || k.LastUsedAgent != one.wantAgent {
