@@ -1,6 +1,7 @@
 package bench
 
 import (
+	"context"
 	"encoding/json"
 	"io"
 	"maps"
@@ -8,6 +9,10 @@ import (
 	"net/http"
 	"os"
 	"strconv"
+
+	authv3 "github.com/envoyproxy/go-control-plane/envoy/service/auth/v3"
+	"google.golang.org/grpc"
+	"google.golang.org/protobuf/proto"
 )
 
 // bareOrder is what the server that looks at nothing answers: what the real one
@@ -15,10 +20,11 @@ import (
 type bareOrder struct {
 	Headers map[string][]string // of the forward door
 	Verdict string              // of the verify call
+	Check   []byte              // of ext_authz
 }
 
 // bareAt is where it listens.
-type bareAt struct{ HTTP string }
+type bareAt struct{ HTTP, GRPC string }
 
 // serveBare serves until stdin ends.
 func serveBare(o bareOrder, out *json.Encoder) error {
@@ -41,14 +47,25 @@ func serveBare(o bareOrder, out *json.Encoder) error {
 		h["Content-Type"], h["Content-Length"] = jsonType, length
 		_, _ = w.Write(verdict)
 	})
-	l, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
+	answer := &authv3.CheckResponse{}
+	if err := proto.Unmarshal(o.Check, answer); err != nil {
 		return err
 	}
-	go func() { _ = http.Serve(l, mux) }()
-	if err := out.Encode(bareAt{HTTP: l.Addr().String()}); err != nil {
+	gateways := grpc.NewServer()
+	authv3.RegisterAuthorizationServer(gateways, &blind{answer: answer})
+
+	var listeners [2]net.Listener
+	for i := range listeners {
+		var err error
+		if listeners[i], err = new(net.ListenConfig).Listen(context.Background(), "tcp", "127.0.0.1:0"); err != nil {
+			return err
+		}
+	}
+	go func() { _ = http.Serve(listeners[0], mux) }() //nolint:gosec // no timeouts: this is the bare one
+	go func() { _ = gateways.Serve(listeners[1]) }()
+	if err := out.Encode(bareAt{HTTP: listeners[0].Addr().String(), GRPC: listeners[1].Addr().String()}); err != nil {
 		return err
 	}
-	_, err = io.Copy(io.Discard, os.Stdin)
+	_, err := io.Copy(io.Discard, os.Stdin)
 	return err
 }

@@ -104,6 +104,9 @@ func prepareBare(b *testing.B, s *halberd) *bared {
 	_, o.Headers, _ = ask(b.Context(), s.address, http.MethodGet, "/v1/auth/forward?scopes=read", keys[0], "")
 	_, _, verdict := ask(b.Context(), s.address, http.MethodPost, "/v1/api-keys/verify", s.caller, strings.ReplaceAll(verifyBody, "$KEY", keys[0]))
 	o.Verdict = string(verdict)
+	if o.Check, err = askGateway(s.gateways, keys[0]); err != nil {
+		b.Fatal(err)
+	}
 	at, pid := startBare(b, o)
 	return &bared{at, pid, s.keys}
 }
@@ -128,10 +131,17 @@ func list(s *halberd, bare *bared) []figure {
 			Want: `"valid":true`, Keys: s.keys,
 		}}
 	}
+	gateway := func(name, address string, pid int) *target {
+		return &target{name: name, pid: pid, order: order{Network: "tcp", Address: address, Want: "ustomer", Keys: s.keys}}
+	}
+	socket := s.forward()
+	socket.name, socket.order.Network, socket.order.Address = "the same over a Unix socket", "unix", s.socket
 	return []figure{
 		{"forward door, 1,000,000 keys", forward, headers, "0.90"},
 		{"the same, beside an empty handler", forward, empty, ""},
 		{"verify", verify("POST /v1/api-keys/verify", s.address, s.pid), verify("net/http, POST", bare.HTTP, bare.pid), "0.85"},
+		{"ext_authz by gRPC", gateway("ext_authz Check", s.gateways, s.pid), gateway("gRPC, the same answer", bare.GRPC, bare.pid), "0.85"},
+		{"forward door, Unix socket beside TCP", socket, forward, "1.05"},
 	}
 }
 

@@ -21,8 +21,9 @@ import (
 // halberd is a real server on a folder of n keys, with a rate limit on its
 // project and a service's key to ask with.
 type halberd struct {
-	address, caller, keys string
-	pid                   int
+	address, socket, gateways string // where it listens: TCP, Unix, ext_authz
+	caller, keys              string
+	pid                       int
 }
 
 // folder is where populations are kept between runs.
@@ -68,15 +69,19 @@ func start(b *testing.B, hb string, n int) *halberd {
 		run(b, []string{"HALBERD_BENCH_FOLDER=" + folder(b), "HALBERD_BENCH_KEYS=" + strconv.Itoa(n)},
 			"go", "test", "-run", "^$", "-bench", "^BenchmarkPopulation$", "-benchtime", "1x", "-timeout", "2h", "..")
 	}
-	l, err := new(net.ListenConfig).Listen(b.Context(), "tcp", "127.0.0.1:0")
-	if err != nil {
-		b.Fatal(err)
+	s := &halberd{keys: data + ".secrets", socket: filepath.Join(b.TempDir(), "s")}
+	for _, at := range []*string{&s.address, &s.gateways} { // that are free now
+		l, err := new(net.ListenConfig).Listen(b.Context(), "tcp", "127.0.0.1:0")
+		if err != nil {
+			b.Fatal(err)
+		}
+		*at = l.Addr().String()
+		if err := l.Close(); err != nil {
+			b.Fatal(err)
+		}
 	}
-	s := &halberd{address: l.Addr().String(), keys: data + ".secrets"}
-	if err := l.Close(); err != nil {
-		b.Fatal(err)
-	}
-	cmd := pinned(context.WithoutCancel(b.Context()), serverCore, hb, "serve", "--data", data, "--listen", s.address)
+	cmd := pinned(context.WithoutCancel(b.Context()), serverCore, hb, "serve", "--data", data,
+		"--listen", s.address+",unix:"+s.socket, "--ext-authz-listen", s.gateways)
 	cmd.Env = slices.DeleteFunc(os.Environ(), func(v string) bool { return strings.HasPrefix(v, "HALBERD_") })
 	log := &bytes.Buffer{}
 	cmd.Stderr = log

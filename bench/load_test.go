@@ -17,8 +17,8 @@ import (
 	"time"
 )
 
-// order is a load: callers that ask again as soon as they are answered, each
-// on a connection of its own, with one key after the other.
+// order is a load: callers that ask again as soon as they are answered, with
+// one key after the other, each on a connection of its own (gRPC: all on one).
 type order struct {
 	Network, Address string
 	// Head and Body are a request in which $KEY stands for a key. Content-Length
@@ -45,7 +45,15 @@ func load(o order, out *json.Encoder) error {
 	}
 	callers := make([]caller, o.Callers)
 	for i := range callers {
-		if callers[i], err = newCaller(&o, keys); err != nil {
+		switch {
+		case o.Head == "" && i > 0:
+			callers[i] = callers[0]
+		case o.Head == "":
+			callers[i], err = dialGateway(&o, keys)
+		default:
+			callers[i], err = dialPlain(&o, keys)
+		}
+		if err != nil {
 			return err
 		}
 	}
@@ -94,7 +102,7 @@ type caller interface {
 	ask(n int) (good bool, err error)
 }
 
-func newCaller(o *order, keys []string) (caller, error) {
+func dialPlain(o *order, keys []string) (caller, error) {
 	conn, err := new(net.Dialer).DialContext(context.Background(), o.Network, o.Address)
 	if err != nil {
 		return nil, err

@@ -60,7 +60,7 @@ var rooms = []room{
 	{path: "internal/fixture", may: ". storage/memory internal/password"},
 	{path: "dialect"}, // the dialects together, over HTTP
 	{path: "docs"},    // the documents' examples, run
-	{path: "bench"},   // the doors of a running server, measured from outside
+	{path: "bench", may: "google.golang.org/grpc google.golang.org/protobuf github.com/envoyproxy/go-control-plane/envoy"}, // the doors of a running server, measured from outside
 
 	// Examples: programs of others, as they would write them.
 	{path: "examples/hookshop", may: ". guard"},
