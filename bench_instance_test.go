@@ -153,6 +153,7 @@ func untilReady(b *testing.B, hb, dir string) time.Duration {
 	b.Helper()
 	const listen = "127.0.0.1:18099"
 	cmd := exec.CommandContext(b.Context(), hb, "serve", "--data", dir, "--listen", listen, "--management-limit", "0")
+	cmd.Env = slices.DeleteFunc(os.Environ(), func(v string) bool { return strings.HasPrefix(v, "HALBERD_") })
 	var log bytes.Buffer
 	cmd.Stderr = &log
 	cmd.Cancel = func() error { return cmd.Process.Signal(os.Interrupt) }

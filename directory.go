@@ -221,7 +221,8 @@ func (d *directory) takeExternal(s string) uint32 {
 		of.number = d.externalNext
 		d.externalNext++
 		d.external.Grow(int(d.externalNext))
-		d.external.At(of.number).Store(&s)
+		kept := s // not s itself, which would then be moved to the heap for every key
+		d.external.At(of.number).Store(&kept)
 	}
 	of.keys++
 	d.externalOf[s] = of
