@@ -98,7 +98,7 @@ func TestUsageIsReadWithinTheReach(t *testing.T) {
 func TestTheSpanOfASeries(t *testing.T) {
 	w := fixture.New(t)
 	now := w.Clock.Now() // 10:30
-	at := func(d time.Duration) time.Time { return now.Add(d) }
+	at := now.Add
 	for name, c := range map[string]struct {
 		query    halberd.UsageQuery
 		from, to string

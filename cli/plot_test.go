@@ -69,7 +69,7 @@ func TestCSVHoldsNoFormula(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	for _, cell := range strings.Split(strings.TrimSpace(string(out)), ",") {
+	for cell := range strings.SplitSeq(strings.TrimSpace(string(out)), ",") {
 		if strings.ContainsAny(strings.Trim(cell, `"`)[:1], "=+-@\t\r") {
 			t.Errorf("a formula: %q", cell)
 		}

@@ -42,8 +42,8 @@ func usesOf(from, stride, n int, at int64) halberd.UsageBatch {
 	return u
 }
 
-// flush stores what 10,000 keys were used in one second, in the batches of the
-// Service, and returns how long the longest one took.
+// flush brings what 10,000 keys were used in one second into the tables, in the
+// batches of the Service, and returns how long the longest one took.
 func flush(tb testing.TB, s *sqlite.Store, second int) (longest time.Duration) {
 	for part := range 5 {
 		u := usesOf(part*2_000*97, 97, 2_000, 1_795_000_060+int64(second))
