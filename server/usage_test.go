@@ -108,6 +108,9 @@ func TestTheServerTidiesUsage(t *testing.T) {
 	admin := adminKey(t, dir)
 	m := p.create("counted")
 	p.checks(admin, m, 40)
+	if got := p.counted(admin, m, "day"); got != 40 { // and so they are in their minutes
+		t.Fatalf("%d are counted, of 40", got)
+	}
 	p.stop()
 	// As if it had been ten days ago.
 	old := `UPDATE minutes SET start = start - 10 * 86400; UPDATE marks SET start = 0;`
