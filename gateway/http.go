@@ -143,6 +143,7 @@ var (
 		false: {`Bearer realm="halberd"`},
 		true:  {`Bearer realm="halberd", error="invalid_token"`},
 	}
+	statusTexts    = []string{"200", "400", "401", "403", "429", "503"} // of statuses
 	scopeChallenge = []string{`Bearer realm="halberd", error="insufficient_scope"`}
 )
 
@@ -166,7 +167,8 @@ func (d *Doors) write(w http.ResponseWriter, r *http.Request, at door, a *Answer
 		request.Tell(w, id, string(code))
 	}
 	if at == nginx { // which makes 500 of all but 200, 401 and 403
-		h["X-Auth-Status"] = []string{strconv.Itoa(status)}
+		i := statusIndex(status)
+		h["X-Auth-Status"] = statusTexts[i : i+1 : i+1]
 		switch status {
 		case invalid:
 			status, code = unauthorized, halberd.CodeUnauthorized
