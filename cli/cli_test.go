@@ -21,6 +21,7 @@ import (
 	"github.com/rogpeppe/go-internal/testscript"
 	"github.com/zalando/go-keyring"
 
+	"github.com/halberdhq/halberd"
 	"github.com/halberdhq/halberd/cli"
 	"github.com/halberdhq/halberd/dialect/enveloped"
 	"github.com/halberdhq/halberd/internal/fixture"
@@ -49,7 +50,7 @@ func TestScripts(t *testing.T) {
 		RequireExplicitExec: true,
 		Setup: func(env *testscript.Env) error {
 			w := world(t)
-			server := httptest.NewServer(enveloped.Handler(w.Service, slog.New(slog.DiscardHandler)))
+			server := httptest.NewServer(enveloped.Handler(w.Service, slog.New(slog.DiscardHandler), enveloped.PublicURL("https://keys.example.com")))
 			env.Defer(server.Close)
 			env.Setenv("HB_URL", server.URL)
 			env.Setenv("HB_API_KEY", w.Root.Reveal())
@@ -62,6 +63,8 @@ func TestScripts(t *testing.T) {
 			"let":   let,
 			"same":  same,
 			"nokey": nokey,
+
+			"leaver": leaver,
 		},
 	})
 }
@@ -128,6 +131,25 @@ func nokey(ts *testscript.TestScript, _ bool, args []string) {
 			ts.Fatalf("a secret is in %s:\n%s", f, text)
 		}
 	}
+}
+
+// leaver: makes a member who owns a key named deploys, and sets LEAVER to the
+// member's id.
+func leaver(ts *testscript.TestScript, _ bool, _ []string) {
+	w, ok := ts.Value("world").(*fixture.World)
+	if !ok {
+		ts.Fatalf("there is no world")
+	}
+	ctx := context.Background()
+	in, err := w.InviteMember(ctx, w.Admin, halberd.NewMember{Email: "leaver@example.com", Role: halberd.ScopeAdmin})
+	ts.Check(err)
+	who, err := w.Accept(ctx, in.Secret, "Lea", "correct horse battery", halberd.Request{})
+	ts.Check(err)
+	by, err := w.MemberActor(who.Member.ID, who.Epoch, halberd.Request{})
+	ts.Check(err)
+	_, err = w.Create(ctx, by, halberd.NewKey{Name: "deploys"})
+	ts.Check(err)
+	ts.Setenv("LEAVER", who.Member.ID.String())
 }
 
 // run is hb in this process.

@@ -43,6 +43,8 @@ func (a *app) commands(extra []*cobra.Command) *cobra.Command {
 			a.projectsList(), a.projectsCreate(), a.projectsGet(), a.projectsUpdate(), a.projectsDelete())),
 		a.talks(a.group("organizations", "The tenants of an instance, for operators", groupKeys,
 			a.organizationsList(), a.organizationsCreate(), a.organizationsGet(), a.organizationsUpdate())),
+		a.talks(a.group("members", "The people who sign in to the console", groupKeys,
+			a.membersList(), a.membersGet(), a.membersInvite(), a.membersInviteAgain(), a.membersUpdate(), a.membersRemove())),
 		a.talksIn(a.usageVerb(), "plot, table, json, yaml or csv", usageFormats),
 		a.talks(a.audit()),
 		a.talks(a.whoami()),

@@ -25,6 +25,7 @@ func (a *app) keysList() *cobra.Command {
 	f.StringVar(&q.Scope, "scope", "", "only keys with this scope")
 	f.StringVar(&q.Search, "search", "", "text in the name, prefix, id or external id")
 	f.StringVar(&q.ExternalID, "external-id", "", "only keys of this customer of yours")
+	f.StringVar(&q.OwnedBy, "owned-by", "", "only keys of this member")
 	f.StringVar(&q.ProjectID, "project", "", "only keys of this project")
 	f.StringVar(&q.OrganizationID, "organization", "", "keys of another organization (operators)")
 	f.StringVar(&q.ExpiresBefore, "expires-before", "", "an instant, a date, or a time from now such as 30d")

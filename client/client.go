@@ -31,6 +31,7 @@ type Client struct {
 	Keys          Keys
 	Projects      Projects
 	Organizations Organizations
+	Members       Members
 	Audit         Audit
 
 	conn *conn
@@ -90,7 +91,7 @@ func New(baseURL, key string, opts ...Option) (*Client, error) {
 	if !c.plain && Exposed(base) {
 		return nil, ErrPlainHTTP
 	}
-	return &Client{Keys: Keys{c}, Projects: Projects{c}, Organizations: Organizations{c}, Audit: Audit{c}, conn: c}, nil
+	return &Client{Keys: Keys{c}, Projects: Projects{c}, Organizations: Organizations{c}, Members: Members{c}, Audit: Audit{c}, conn: c}, nil
 }
 
 // ParseURL reads the address of a server and brings it into one spelling, so

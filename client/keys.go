@@ -25,6 +25,7 @@ type KeyQuery struct {
 	ExternalID     string
 	ProjectID      string
 	OrganizationID string // for operators
+	OwnedBy        string // the id of a member
 	ExpiresBefore  string // an instant, or a date
 	UnusedSince    string // an instant, or a date; a key never used counts
 	Sort           string // created_at, label, expires_at, last_used_at; "-" before it reverses
@@ -39,6 +40,7 @@ func (q KeyQuery) values() url.Values {
 	put(v, "external_id", q.ExternalID)
 	put(v, "project_id", q.ProjectID)
 	put(v, "organization_id", q.OrganizationID)
+	put(v, "owned_by", q.OwnedBy)
 	put(v, "expires_before", q.ExpiresBefore)
 	put(v, "unused_since", q.UnusedSince)
 	put(v, "sort", q.Sort)

@@ -45,6 +45,12 @@ var rules = map[string]struct{ own, elsewhere string }{
 	"POST /v1/organizations":            {"401 403 403 403 403 403 201", "- - -"},
 	"GET /v1/organizations/{id}":        {"401 403 403 403 403 403 200", "- - 404"},
 	"PATCH /v1/organizations/{id}":      {"401 403 403 403 403 403 200", "- - 404"},
+	"GET /v1/members":                   {"401 403 403 403 403 200 200", "- 404 404"},
+	"POST /v1/members":                  {"401 403 403 403 403 201 201", "- 404 404"},
+	"GET /v1/members/{id}":              {"401 403 403 403 403 200 200", "- 404 404"},
+	"PATCH /v1/members/{id}":            {"401 403 403 403 403 200 200", "- 404 404"},
+	"POST /v1/members/{id}/invite":      {"401 403 403 403 403 200 200", "- 404 404"},
+	"DELETE /v1/members/{id}":           {"401 403 403 403 403 200 200", "- 404 404"},
 	"GET /v1/audit-events":              {"401 403 403 403 200 200 200", "- 404 404"},
 	"GET /api/api-keys":                 {"401 200 200 403 200 200 200", "- - -"},
 	"POST /api/api-keys":                {"401 403 403 403 201 201 201", "- - -"},
@@ -85,6 +91,11 @@ func (s *server) thing(op, where string, own site, neighbor, foreign site) reque
 			}
 			id = p.ID.String()
 		}
+	case strings.Contains(path, "/members/{"):
+		id = halberd.NewMemberID().String()
+		if where != "absent" {
+			id = s.invite(at.org).Member.ID.String()
+		}
 	case strings.Contains(path, "/organizations/{"):
 		id = at.org.String()
 	}
@@ -121,7 +132,12 @@ func (s *server) thing(op, where string, own site, neighbor, foreign site) reque
 		if named {
 			q.path += "?project_id=" + at.project.String()
 		}
-	case "GET /v1/projects", "GET /v1/audit-events":
+	case "POST /v1/members":
+		q.body = `{"email":` + quoted(address()) + `,"role":"read"}`
+		if named {
+			q.body = `{"email":` + quoted(address()) + `,"role":"read","organization_id":"` + at.org.String() + `"}`
+		}
+	case "GET /v1/projects", "GET /v1/members", "GET /v1/audit-events":
 		if named {
 			q.path += "?organization_id=" + at.org.String()
 		}
@@ -130,6 +146,19 @@ func (s *server) thing(op, where string, own site, neighbor, foreign site) reque
 		q.body = `{}`
 	}
 	return q
+}
+
+// address is an email that nobody has yet.
+func address() string { return halberd.NewMemberID().String() + "@example.com" }
+
+// invite makes a member who has not accepted yet.
+func (s *server) invite(org halberd.OrganizationID) halberd.Invited {
+	s.t.Helper()
+	in, err := s.InviteMember(s.Ctx(), s.Admin, halberd.NewMember{Email: address(), Role: halberd.ScopeRead, Organization: org})
+	if err != nil {
+		s.t.Fatal(err)
+	}
+	return in
 }
 
 // Every operation × every caller × where the thing is (A-15, A-19, A-21,

@@ -84,6 +84,19 @@ var scripts = map[string]script{
 		{as: "root", line: "PATCH /v1/organizations/$o", body: `{"name":"Acme Corp","active":false}`},
 		{as: "root", line: "GET /v1/audit-events?action=project.update&sort=at"},
 	},
+	"v1-members": {
+		{as: "root", line: "POST /v1/members", keep: "m", body: `{"email":"Ana@Example.com","role":"write"}`},
+		{as: "root", line: "POST /v1/members", body: `{"email":"ana@example.com","role":"read"}`},
+		{as: "root", line: "POST /v1/members", body: `{"email":"bo@example.com","role":"owner"}`},
+		{as: "root", line: "PATCH /v1/members/$m", body: `{"name":"Ana Duarte","role":"admin"}`},
+		{as: "root", line: "PATCH /v1/members/$m", body: `{"active":false}`},
+		{as: "root", line: "GET /v1/members?limit=1"},
+		{as: "root", line: "GET /v1/members/$m"},
+		{as: "root", line: "POST /v1/members/$m/invite"},
+		{as: "root", line: "GET /v1/api-keys?owned_by=$m"},
+		{as: "root", line: "DELETE /v1/members/$m?keys=suspend"},
+		{as: "root", line: "GET /v1/members/$m"},
+	},
 }
 
 // HALBERD_GOLDEN=write (make golden) writes the files anew.
@@ -103,7 +116,7 @@ func TestConversationsAsKept(t *testing.T) {
 				}
 				a := s.send(q)
 				if step.keep != "" {
-					for _, at := range []string{"data.key_id", "apiKey.id", "data.project_id", "data.organization_id"} {
+					for _, at := range []string{"data.key_id", "apiKey.id", "data.member_id", "data.project_id", "data.organization_id"} {
 						if ids[step.keep] == "" {
 							ids[step.keep] = a.text(at)
 						}

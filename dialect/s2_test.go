@@ -140,7 +140,7 @@ func TestS2_17_EveryFieldIsAlwaysThere(t *testing.T) {
 	s := serve(t)
 	made := s.root("POST", "/v1/api-keys", `{}`).is(t, 201)
 	want := strings.Fields(`key_id label prefix project_id organization_id operator external_id scopes resources state
-		active created_at created_by expires_at not_before last_used_at last_used_from last_used_agent revoked_at revoked_by revoke_reason
+		active created_at created_by owned_by expires_at not_before last_used_at last_used_from last_used_agent revoked_at revoked_by revoke_reason
 		previous_expires_at ip_allow rate_limits quota metadata version`)
 	slices.Sort(want)
 	got := s.root("GET", "/v1/api-keys/"+made.text("data.key_id"), "").is(t, 200)

@@ -37,7 +37,7 @@ func serveOn(t *testing.T, w *fixture.World) *server {
 	t.Helper()
 	s := &server{World: w, t: t, logs: &logbook{}}
 	log := slog.New(slog.NewTextHandler(s.logs, nil))
-	v1, api, doc := enveloped.Handler(s.Service, log), plain.Handler(s.Service, log), apidoc.Handler()
+	v1, api, doc := enveloped.Handler(s.Service, log, enveloped.PublicURL("https://keys.example.com")), plain.Handler(s.Service, log), apidoc.Handler()
 	hs := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		switch {
 		case strings.HasPrefix(r.URL.Path, "/v1"):

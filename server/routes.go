@@ -33,7 +33,7 @@ type routes struct {
 func (in *instance) routes(svc *halberd.Service) *routes {
 	r := &routes{in: in, reference: apidoc.Handler(), console: in.console}
 	if svc != nil {
-		r.enveloped = enveloped.Handler(svc, in.log)
+		r.enveloped = enveloped.Handler(svc, in.log, enveloped.PublicURL(in.current().PublicURL))
 		r.plain = plain.Handler(svc, in.log)
 	}
 	return r

@@ -17,9 +17,20 @@ import (
 // Handler serves /v1/…. It must see paths as they were sent: mounted below a
 // mux that cleans paths, `//` and `..` would be redirects instead of 404. A nil
 // log discards.
-func Handler(svc *halberd.Service, log *slog.Logger) http.Handler {
-	return request.Surface{Service: svc, Log: log, Operations: Operations(), Refusal: Refusal}.Handler()
+func Handler(svc *halberd.Service, log *slog.Logger, options ...Option) http.Handler {
+	s := request.Surface{Service: svc, Log: log, Operations: Operations(), Refusal: Refusal}
+	for _, o := range options {
+		o(&s)
+	}
+	return s.Handler()
 }
+
+// Option changes how Handler answers.
+type Option func(*request.Surface)
+
+// PublicURL is how people reach the server. Links are made from it; without one
+// they are paths.
+func PublicURL(url string) Option { return func(s *request.Surface) { s.PublicURL = url } }
 
 // Refusal is the body of every refusal (S2-12).
 func Refusal(requestID string, e *halberd.Error) any {

@@ -31,6 +31,9 @@ func listKeys(c *request.Call) (out many[wire.Key], err error) {
 	if q.Project, err = projectNamed(c.Query["project_id"]); err != nil {
 		return out, err
 	}
+	if q.OwnedBy, err = memberNamed("owned_by", c.Query["owned_by"]); err != nil {
+		return out, err
+	}
 	if states := c.Query["state"]; states != "" {
 		for s := range strings.SplitSeq(states, ",") {
 			q.States = append(q.States, halberd.State(s))

@@ -11,7 +11,7 @@ import (
 
 // Operations is the dialect's table, in the order of the reference.
 func Operations() []request.Operation {
-	return slices.Concat(keyOperations(), usageOperations(), adminOperations())
+	return slices.Concat(keyOperations(), usageOperations(), adminOperations(), memberOperations())
 }
 
 func keyOperations() []request.Operation {
@@ -37,6 +37,7 @@ func keyOperations() []request.Operation {
 				request.Param{Name: "scope", Doc: "Keys that hold this scope."},
 				request.Param{Name: "q", Doc: "Literal text in label, prefix, id or external id; ASCII letters in either case.", Blank: true},
 				request.Param{Name: "external_id", Doc: "Keys of this customer of the API."},
+				request.Param{Name: "owned_by", Doc: "Keys of this member: those they made or took over."},
 				request.Param{Name: "expires_before", Doc: "An instant, or a date, which is its end. Keys without an expiry never match."},
 				request.Param{Name: "unused_since", Doc: "An instant, or a date, which is its end. Keys never used match."},
 				request.Param{Name: "project_id", Doc: "Keys of one project."},
@@ -206,6 +207,65 @@ func adminOperations() []request.Operation {
 			),
 			Refusals: []halberd.Code{halberd.CodeNotFound},
 			Handling: request.Answers(listAuditEvents),
+		},
+	}
+}
+
+func memberOperations() []request.Operation {
+	return []request.Operation{
+		{
+			Method: http.MethodGet, Path: "/v1/members", Name: "listMembers", Status: http.StatusOK,
+			Summary: "List members", Doc: "Oldest first, without removed ones.",
+			Action: halberd.ActionReadMembers, Query: page(organizationParam),
+			Refusals: []halberd.Code{halberd.CodeNotFound},
+			Handling: request.Answers(listMembers),
+		},
+		{
+			Method: http.MethodPost, Path: "/v1/members", Name: "inviteMember", Status: http.StatusCreated,
+			Summary: "Invite a member",
+			Doc: "`invite_url` is only in this answer, good for seven days, and made from the server's public URL. No mail is sent: hand the link on.\n\n" +
+				"With an `Idempotency-Key` a repetition invites nobody twice and shows no link: it is `IDEMPOTENT_REPLAY`.",
+			Action: halberd.ActionInviteMember, Idempotent: true,
+			Refusals: []halberd.Code{
+				halberd.CodeScopeEscalation, halberd.CodeNotFound, halberd.CodeConflict, halberd.CodeIdempotencyReplay,
+			},
+			Handling: request.Takes(inviteMember),
+		},
+		{
+			Method: http.MethodGet, Path: "/v1/members/{member_id}", Name: "getMember", Status: http.StatusOK,
+			Summary: "Read a member",
+			Action:  halberd.ActionReadMembers, Refusals: []halberd.Code{halberd.CodeNotFound},
+			Handling: request.Answers(getMember),
+		},
+		{
+			Method: http.MethodPatch, Path: "/v1/members/{member_id}", Name: "updateMember", Status: http.StatusOK,
+			Summary: "Change a member",
+			Doc:     "A merge patch. A new role and `active: false` end every session of the member at once.",
+			Action:  halberd.ActionUpdateMember, Conditional: true,
+			Refusals: []halberd.Code{halberd.CodeScopeEscalation, halberd.CodeNotFound, halberd.CodeLastAdmin},
+			Handling: request.Takes(updateMember),
+		},
+		{
+			Method: http.MethodPost, Path: "/v1/members/{member_id}/invite", Name: "inviteMemberAgain", Status: http.StatusOK,
+			Summary: "Give a member a new link",
+			Doc: "For an invitation that ended, or a password that was forgotten. The former link is dead, every session ends at once, " +
+				"and the member signs in again only after accepting.",
+			Action: halberd.ActionInviteMember, BodyOptional: true,
+			Refusals: []halberd.Code{halberd.CodeScopeEscalation, halberd.CodeNotFound, halberd.CodeLastAdmin},
+			Handling: request.Takes(inviteAgain),
+		},
+		{
+			Method: http.MethodDelete, Path: "/v1/members/{member_id}", Name: "removeMember", Status: http.StatusOK,
+			Summary: "Remove a member",
+			Doc: "For good, with every session at once. Keys belong to projects and go on unless `keys` says otherwise, in the same transaction; " +
+				"the answer shows those that the member owned.",
+			Action: halberd.ActionRemoveMember, Conditional: true,
+			Query: []request.Param{
+				{Name: "keys", Doc: "What becomes of the keys that the member owned. Default: `keep`.", Enum: []string{"keep", "suspend", "hand_over"}},
+				{Name: "to", Doc: "With `hand_over`: the member who owns them from now on."},
+			},
+			Refusals: []halberd.Code{halberd.CodeScopeEscalation, halberd.CodeNotFound, halberd.CodeLastAdmin},
+			Handling: request.Answers(removeMember),
 		},
 	}
 }

@@ -27,7 +27,7 @@ func key(k *halberd.Key, now time.Time) wire.Key {
 		ExternalID: textOrNull(k.ExternalID),
 		Scopes:     k.Scopes.Strings(), Resources: k.Resources.Strings(),
 		State: string(k.StateAt(now)), Active: k.Active,
-		CreatedAt: k.CreatedAt, CreatedBy: k.CreatedBy,
+		CreatedAt: k.CreatedAt, CreatedBy: k.CreatedBy, OwnedBy: textOrNull(k.OwnedBy.String()),
 		ExpiresAt: timeOrNull(k.ExpiresAt), NotBefore: timeOrNull(k.NotBefore), LastUsedAt: timeOrNull(k.LastUsedAt),
 		LastUsedFrom: addrOrNull(k.LastUsedFrom), LastUsedAgent: textOrNull(k.LastUsedAgent),
 		RevokedAt: timeOrNull(k.RevokedAt), RevokedBy: textOrNull(k.RevokedBy), RevokeReason: textOrNull(k.RevokeReason),
@@ -89,6 +89,15 @@ func project(p *halberd.Project) wire.Project {
 		KeyPrefix: p.KeyPrefix, KeyCeiling: p.KeyCeiling, DefaultScopes: p.DefaultScopes.Strings(),
 		DefaultExpiresInDays: daysOrNull(p.DefaultExpiresInDays), MaxExpiresInDays: daysOrNull(p.MaxExpiresInDays),
 		RateLimits: limits(p.RateLimits), Active: p.Active, Default: p.Default, CreatedAt: p.CreatedAt, Version: p.Version,
+	}
+}
+
+func member(m *halberd.Member) wire.Member {
+	return wire.Member{
+		MemberID: m.ID.String(), OrganizationID: m.Organization.String(), Email: m.Email, Name: m.Name,
+		Role: string(m.Role), Operator: m.Operator, State: string(m.State), Active: m.State == halberd.MemberActive,
+		Password: m.HasPassword, Provider: textOrNull(m.Provider), InvitedUntil: timeOrNull(m.InvitedUntil),
+		CreatedAt: m.CreatedAt, CreatedBy: m.CreatedBy, RemovedAt: timeOrNull(m.RemovedAt), Version: m.Version,
 	}
 }
 

@@ -113,12 +113,13 @@ func (o *Operation) Codes() []halberd.Code {
 // Call is one request that may be done: its caller is known and permitted, its
 // headers and query are judged, its body is read.
 type Call struct {
-	Service *halberd.Service
-	Actor   halberd.Actor
-	ID      string // of the request
-	Version int64  // from If-Match; 0: any
-	Query   Query
-	Verdict string // set by a check: the code of its verdict, for Tell
+	Service   *halberd.Service
+	Actor     halberd.Actor
+	ID        string // of the request
+	Version   int64  // from If-Match; 0: any
+	Query     Query
+	PublicURL string // for links
+	Verdict   string // set by a check: the code of its verdict, for Tell
 
 	request *http.Request
 	answer  http.Header

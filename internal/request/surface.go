@@ -19,6 +19,8 @@ type Surface struct {
 	Service    *halberd.Service
 	Log        *slog.Logger // nil discards
 	Operations []Operation
+	// PublicURL is how people reach the server, for links; empty: they are paths.
+	PublicURL string
 	// Refusal is the dialect's body for a refusal.
 	Refusal func(requestID string, e *halberd.Error) any
 }
@@ -156,7 +158,7 @@ func (x *exchange) do(op *Operation, r *http.Request) error {
 		return err
 	}
 	c := &x.call
-	c.Service, c.ID, c.request, c.answer = svc, x.id, r, x.Header()
+	c.Service, c.ID, c.PublicURL, c.request, c.answer = svc, x.id, x.surface.PublicURL, r, x.Header()
 	if op.Conditional {
 		if c.Version, err = IfMatch(r.Header); err != nil {
 			return err

@@ -78,6 +78,7 @@ type Key struct {
 	Active            bool              `json:"active"`
 	CreatedAt         time.Time         `json:"created_at"`
 	CreatedBy         string            `json:"created_by"`
+	OwnedBy           *string           `json:"owned_by" doc:"The member who made the key or took it over; null: nobody"`
 	ExpiresAt         *time.Time        `json:"expires_at"`
 	NotBefore         *time.Time        `json:"not_before"`
 	LastUsedAt        *time.Time        `json:"last_used_at"`
