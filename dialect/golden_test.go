@@ -159,8 +159,8 @@ func expand(text string, ids, secrets map[string]string) string {
 }
 
 var (
-	anID    = regexp.MustCompile(`\b(key|prj|org|aud|req)_[0-9a-z]{26}\b`)
-	aSecret = regexp.MustCompile(`\b([a-z]+_live)_[0-9A-Za-z]{32}\b`)
+	anID    = regexp.MustCompile(`\b(key|mem|prj|org|aud|req)_[0-9a-z]{26}\b`)
+	aSecret = regexp.MustCompile(`\b([a-z]+_(?:live|invite))_[0-9A-Za-z]{32}\b`)
 	aHint   = regexp.MustCompile(`\b([a-z]+_live)_[0-9A-Za-z]{3}\b`)
 	aCursor = regexp.MustCompile(`("next_cursor": )"[^"]+"`)
 )
