@@ -41,6 +41,12 @@ const (
 
 func newSite(t *testing.T) *site {
 	t.Helper()
+	return newSiteWith(t, nil)
+}
+
+// newSiteWith is newSite with further options of the console.
+func newSiteWith(t *testing.T, further func(*fixture.Clock, *console.Options)) *site {
+	t.Helper()
 	store, err := sqlite.Open(t.Context(), t.TempDir(), sqlite.Options{})
 	if err != nil {
 		t.Fatal(err)
@@ -57,7 +63,11 @@ func newSite(t *testing.T) *site {
 	t.Cleanup(server.Close)
 	s.URL = server.URL
 	api = enveloped.Handler(s.Service, nil)
-	if pages, err = console.New(s.Service, store, console.Options{PublicURL: server.URL, Version: "test"}); err != nil {
+	o := console.Options{PublicURL: server.URL, Version: "test"}
+	if further != nil {
+		further(s.Clock, &o)
+	}
+	if pages, err = console.New(s.Service, store, o); err != nil {
 		t.Fatal(err)
 	}
 	return s

@@ -30,6 +30,8 @@ type Options struct {
 	// Closed is why nobody may sign in, as a sentence; empty: they may. Keys and
 	// passwords must not travel in the clear.
 	Closed string
+	// Provider is where people may sign in besides by password; nil: nowhere.
+	Provider Provider
 	// Version is shown on the sign-in page.
 	Version string
 }
@@ -41,6 +43,7 @@ type Console struct {
 	public    *url.URL
 	closed    string
 	version   string
+	flows     *flows // nil: no provider
 	sessions  *scs.SessionManager
 	templates *templates
 	assets    http.Handler
@@ -76,6 +79,9 @@ func New(svc *halberd.Service, kept halberd.Sessions, o Options) (*Console, erro
 	if c.log == nil {
 		c.log = slog.New(slog.DiscardHandler)
 	}
+	if o.Provider != nil {
+		c.flows = newFlows(o.Provider, svc.Now)
+	}
 	c.sessions = newSessions(svc, kept, public.Scheme == "https")
 	for _, p := range c.pages() {
 		for _, a := range areas {
@@ -95,6 +101,8 @@ func (c *Console) pages() []page {
 		{"GET", "/{$}", false, home},
 		{"GET", "/sign-in", true, signInPage},
 		{"POST", "/sign-in", true, signIn},
+		{"GET", "/sign-in/oidc", true, beginSignIn},
+		{"GET", "/sign-in/oidc/callback", true, finishSignIn},
 		{"POST", "/first-member", true, firstMember},
 		{"POST", "/sign-out", false, signOut},
 		{"GET", "/invitation", true, invitationPage},

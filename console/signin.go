@@ -17,6 +17,7 @@ type signInView struct {
 	Closed  string
 	Host    string
 	Version string
+	With    string // the provider's name; "": there is none
 }
 
 func signInPage(x *exchange) error {
@@ -28,6 +29,9 @@ func signInPage(x *exchange) error {
 
 func (x *exchange) showSignIn(status int, v signInView) error {
 	v.First, v.Closed, v.Host, v.Version = !x.c.svc.HasMembers(), x.c.closed, x.c.public.Host, x.c.version
+	if x.c.flows != nil {
+		v.With = x.c.flows.provider.Name()
+	}
 	return x.render(status, "signin.html", "Sign in", "", v)
 }
 

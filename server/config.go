@@ -68,6 +68,15 @@ type Config struct {
 	// and 60.
 	GuessesPerMinute int `yaml:"guesses_per_minute"`
 	GuessBurst       int `yaml:"guess_burst"`
+	// OIDCIssuer is the OpenID Connect provider that people may sign in with, and
+	// OIDCClientID what it knows this server as. Zero: by password only.
+	OIDCIssuer   string `yaml:"oidc_issuer"`
+	OIDCClientID string `yaml:"oidc_client_id"`
+	// OIDCClientSecretFile holds the secret shared with the provider: a file that
+	// only its owner reads. Zero: HALBERD_OIDC_CLIENT_SECRET, or none.
+	OIDCClientSecretFile string `yaml:"oidc_client_secret_file"`
+	// OIDCName is what people call the provider. Zero: its host.
+	OIDCName string `yaml:"oidc_name"`
 	// LogLevel is debug, info, warn or error. Zero: info.
 	LogLevel string `yaml:"log_level"`
 	// LogFormat is text or json. Zero: text.
@@ -81,6 +90,8 @@ type Config struct {
 	// ShutdownTimeout is how long a stop waits for requests under way. Zero:
 	// 10 s.
 	ShutdownTimeout time.Duration `yaml:"shutdown_timeout"`
+
+	oidcSecret halberd.Secret // from the environment
 }
 
 // setting is one field of a Config under its three names: name in the file,
@@ -95,7 +106,8 @@ func (s setting) flag() string     { return strings.ReplaceAll(s.name, "_", "-")
 
 const (
 	envPrefix = "HALBERD_"
-	envConfig = envPrefix + "CONFIG" // the one variable that is no setting: the file's path
+	envConfig = envPrefix + "CONFIG"             // the variables that are no settings: the file's path,
+	envOIDC   = envPrefix + "OIDC_CLIENT_SECRET" // and a secret, which is never shown
 )
 
 func (c *Config) settings() []setting {
@@ -145,6 +157,10 @@ func (c *Config) settings() []setting {
 		{"policy", "what gateways' requests need, a YAML file; read again on SIGHUP", text(&c.Policy)},
 		{"guesses_per_minute", "bad keys a minute of one address; 0: no bound (default 30)", count(&c.GuessesPerMinute)},
 		{"guess_burst", "how many of them at once (default 60)", count(&c.GuessBurst)},
+		{"oidc_issuer", "OpenID Connect provider that people may sign in with, such as https://login.example.com", text(&c.OIDCIssuer)},
+		{"oidc_client_id", "what the provider knows this server as", text(&c.OIDCClientID)},
+		{"oidc_client_secret_file", "the secret shared with it: a file that only its owner reads", text(&c.OIDCClientSecretFile)},
+		{"oidc_name", "what people call the provider, for the button (default: its host)", text(&c.OIDCName)},
 		{"log_level", "debug, info, warn or error (default info); read again on SIGHUP", text(&c.LogLevel)},
 		{"log_format", "text or json (default text)", text(&c.LogFormat)},
 		{"otlp_endpoint", "send traces to this OpenTelemetry collector, such as http://127.0.0.1:4318 (default: none)", text(&c.OTLPEndpoint)},
@@ -177,6 +193,8 @@ func (s sources) load() (Config, error) {
 			if file == "" {
 				file = value
 			}
+		case name == envOIDC:
+			c.oidcSecret = halberd.NewSecret(value)
 		case !slices.ContainsFunc(known, func(s setting) bool { return s.variable() == name }):
 			return Config{}, fmt.Errorf("the environment variable %s is not a setting; see hb serve --help", name)
 		case value != "": // as good as absent: compose files and units set such
@@ -307,6 +325,9 @@ func (c *Config) complete() error {
 	}
 	if c.LogFormat != "text" && c.LogFormat != "json" {
 		return fmt.Errorf("log_format must be text or json, not %q", c.LogFormat)
+	}
+	if _, err := c.providerWith(""); err != nil {
+		return err
 	}
 	if err := c.completeUsage(); err != nil {
 		return err

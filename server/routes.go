@@ -47,6 +47,10 @@ func (in *instance) pages(svc *halberd.Service) (http.Handler, error) {
 		o.Closed = "This server has no TLS and other machines reach it, so passwords would travel in the clear. " +
 			"Set tls_cert and tls_key, or public_url to the https address of the proxy in front."
 	}
+	var err error
+	if o.Provider, err = c.provider(); err != nil {
+		return nil, err
+	}
 	return console.New(svc, in.store, o)
 }
 

@@ -436,6 +436,10 @@ trusted_proxies: ""
 policy: ""
 guesses_per_minute: 30
 guess_burst: 60
+oidc_issuer: ""
+oidc_client_id: ""
+oidc_client_secret_file: ""
+oidc_name: ""
 log_level: debug
 log_format: text
 otlp_endpoint: ""

@@ -48,6 +48,7 @@ var rooms = []room{
 	{path: "gateway", may: ". internal/request internal/ratefield go.yaml.in/yaml/v3"},
 	{path: "gateway/extauthz", may: ". gateway internal/request internal/ratefield github.com/envoyproxy/go-control-plane/envoy google.golang.org/grpc google.golang.org/genproto/googleapis/rpc google.golang.org/protobuf"},
 	{path: "console", may: ". internal/request github.com/alexedwards/scs/v2"},
+	{path: "console/openid", may: ". github.com/coreos/go-oidc/v3 golang.org/x/oauth2"}, // where people sign in; fills a port of console
 	{path: "client", may: ". dialect/enveloped/wire"},
 	{path: "cli", may: "dialect/enveloped/wire client github.com/spf13/cobra github.com/zalando/go-keyring go.yaml.in/yaml/v3 golang.org/x/term"},
 
@@ -77,7 +78,7 @@ const tracing = "go.opentelemetry.io/otel go.opentelemetry.io/otel/sdk go.opente
 	"go.opentelemetry.io/otel/exporters/otlp/otlptrace/otlptracehttp go.opentelemetry.io/proto/otlp google.golang.org/protobuf"
 
 const everythingButCLI = `
-	. internal/request internal/password guard gateway gateway/extauthz console client
+	. internal/request internal/password guard gateway gateway/extauthz console console/openid client
 	dialect/enveloped dialect/enveloped/wire dialect/plain dialect/apidoc
 	storage/memory storage/sqlite storage/postgres limits/redis notify jobs`
 
@@ -114,7 +115,7 @@ var words = []word{
 }
 
 const (
-	surfaces = "internal/request guard dialect/enveloped dialect/plain dialect/apidoc gateway console client cli " +
+	surfaces = "internal/request guard dialect/enveloped dialect/plain dialect/apidoc gateway console console/openid client cli " +
 		"notify server internal/fixture examples/hookshop examples/hookshop/consumer examples/embed"
 	cellarAndGround = ". internal/typeid internal/keytext internal/index internal/gcra internal/tally"
 )
@@ -127,7 +128,7 @@ const (
 		github.com/rogpeppe/go-internal/testscript golang.org/x/tools/txtar
 		pgregory.net/rapid github.com/anishathalye/porcupine go.uber.org/goleak
 		github.com/google/go-cmp github.com/getkin/kin-openapi github.com/chromedp/chromedp
-		github.com/chromedp/cdproto github.com/alicebob/miniredis/v2 github.com/throttled/throttled/v2
+		github.com/chromedp/cdproto github.com/alicebob/miniredis/v2 github.com/coreos/go-oidc/v3/oidc/oidctest github.com/throttled/throttled/v2
 		github.com/coder/websocket github.com/dunglas/httpsfv
 		github.com/envoyproxy/go-control-plane/envoy google.golang.org/grpc google.golang.org/protobuf go.yaml.in/yaml/v3`
 	testNever = "C net/http/pprof expvar"
