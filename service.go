@@ -34,9 +34,11 @@ type Service struct {
 	decoyHash string
 	decoyErr  error
 
-	denials  denials
-	guesses  guesses
-	verdicts [len(verdictNames)]atomic.Int64
+	denials denials
+	guesses guesses
+	// Tries to sign in by password.
+	byEmail, byAddress guesses
+	verdicts           [len(verdictNames)]atomic.Int64
 
 	owed     debts
 	unburied map[KeyID]Tombstone // while New runs: revoked keys that the journal may lack
@@ -96,6 +98,10 @@ func New(ctx context.Context, store Store, o Options) (*Service, error) {
 	s.limiter = newLimiter(s.clock)
 	s.management = managementLimit(o.ManagementPerMinute, o.ManagementBurst)
 	s.guesses = newGuesses(s.clock(), o.GuessesPerMinute, o.GuessBurst)
+	if s.passwords != nil {
+		s.byEmail = newGuesses(s.clock(), emailTries, emailBurst)
+		s.byAddress = newGuesses(s.clock(), addressTries, addressBurst)
+	}
 	s.quotas = newQuotas(store, &s.limiter.seeds, s.clock)
 	s.dir = newDirectory(&s.tally)
 	if err := s.openSeal(ctx, o.Pepper); err != nil {

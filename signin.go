@@ -75,8 +75,10 @@ func errSignedOut() *Error { return refuse(CodeUnauthorized, "you are signed out
 func errSignIn() *Error { return refuse(CodeUnauthorized, "the email or the password is wrong") }
 
 // SignIn proves a member by password. Unknown and wrong are the same answer in
-// the same time.
-func (s *Service) SignIn(ctx context.Context, email, password string, r Request) (Signed, error) {
+// the same time. After ten failures for an email, or sixty from an address, it is
+// RATE_LIMITED whatever the password, for at most half a minute, or two seconds
+// (see trySignIn).
+func (s *Service) SignIn(ctx context.Context, email, password string, r Request) (out Signed, err error) {
 	if s.closed.Load() {
 		return Signed{}, outward(ErrClosed)
 	}
@@ -84,8 +86,13 @@ func (s *Service) SignIn(ctx context.Context, email, password string, r Request)
 		return Signed{}, refuse(CodeForbidden, "signing in by password is switched off")
 	}
 	email = strings.ToLower(email)
+	settle, err := s.trySignIn(email, r.ClientIP)
+	if err != nil {
+		return Signed{}, err
+	}
+	defer func() { settle(CodeOf(err) != CodeUnauthorized) }()
 	var m Member
-	err := s.store.View(ctx, func(rd Reader) error {
+	err = s.store.View(ctx, func(rd Reader) error {
 		row, err := rd.MemberWith(MemberName{Email: email})
 		if err != nil || email == "" {
 			return err
@@ -103,7 +110,8 @@ func (s *Service) SignIn(ctx context.Context, email, password string, r Request)
 			return Signed{}, err
 		}
 	}
-	ok, err := false, error(nil)
+	ok := false
+	err = nil
 	if len(password) <= maxPassword {
 		ok, err = s.passwords.Matches(password, hash)
 	}
@@ -243,7 +251,12 @@ func (s *Service) ChangePassword(ctx context.Context, by Actor, former, password
 		return Signed{}, err
 	}
 	if m.password != "" {
+		settle, err := s.trySignIn(m.Email, by.request.ClientIP)
+		if err != nil {
+			return Signed{}, err
+		}
 		ok, err := s.passwords.Matches(former[:min(len(former), maxPassword)], m.password)
+		settle(ok || err != nil)
 		if err != nil {
 			return Signed{}, outward(err)
 		}

@@ -5,6 +5,7 @@ import (
 	"strings"
 
 	"github.com/halberdhq/halberd"
+	"github.com/halberdhq/halberd/internal/request"
 )
 
 type invitationView struct {
@@ -72,8 +73,8 @@ func editProfile(x *exchange) error {
 
 func changePassword(x *exchange) error {
 	s, err := x.c.svc.ChangePassword(x.r.Context(), x.by, x.form("former"), x.form("password"))
-	if e, ok := asError(err); ok && e.Code == halberd.CodeInvalid {
-		return x.showProfile(http.StatusBadRequest, profileView{Problem: message(err), Field: "password"})
+	if e, ok := asError(err); ok && (e.Code == halberd.CodeInvalid || e.Code == halberd.CodeRateLimited) {
+		return x.showProfile(request.Status(e.Code), profileView{Problem: message(err), Field: "password"})
 	}
 	if err != nil {
 		return err

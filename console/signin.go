@@ -2,7 +2,9 @@ package console
 
 import (
 	"net/http"
+	"strconv"
 	"strings"
+	"time"
 
 	"github.com/halberdhq/halberd"
 )
@@ -86,6 +88,7 @@ func (x *exchange) signInFailed(v signInView, err error) error {
 		status = http.StatusBadRequest
 	case halberd.CodeRateLimited:
 		status = http.StatusTooManyRequests
+		x.w.Header().Set("Retry-After", strconv.FormatInt(max(1, int64((e.RetryAfter+time.Second-1)/time.Second)), 10))
 	case halberd.CodeUnavailable:
 		status = http.StatusServiceUnavailable
 	}
