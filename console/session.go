@@ -5,6 +5,7 @@ import (
 	"crypto/sha256"
 	"errors"
 	"net/http"
+	"sync"
 	"time"
 
 	"github.com/alexedwards/scs/v2"
@@ -17,17 +18,23 @@ import (
 const (
 	sessionMember  = "member"
 	sessionEpoch   = "epoch"
+	sessionBegan   = "began"   // in seconds
 	sessionProject = "project" // the one that is looked at
 	sessionNotice  = "notice"  // said once, on the next page
+)
+
+const (
+	sessionIdle = 30 * time.Minute
+	sessionLife = 12 * time.Hour
 )
 
 // newSessions makes cookies that die with the browser, with 30 idle minutes and
 // after 12 hours.
 func newSessions(svc *halberd.Service, kept halberd.Sessions, https bool) *scs.SessionManager {
 	m := scs.New()
-	m.Store = &sessions{kept, svc.Now}
-	m.IdleTimeout = 30 * time.Minute
-	m.Lifetime = 12 * time.Hour
+	m.Store = &sessions{kept: kept, now: svc.Now, ended: map[halberd.Digest]time.Time{}}
+	m.IdleTimeout = sessionIdle
+	m.Lifetime = sessionLife
 	m.Cookie.Name = "halberd" // on a loopback address: browsers take __Host- over TLS only
 	if https {
 		m.Cookie.Name = "__Host-halberd"
@@ -39,11 +46,24 @@ func newSessions(svc *halberd.Service, kept halberd.Sessions, https bool) *scs.S
 	return m
 }
 
-// sessions fills scs's port with ours: tokens are kept as digests.
+// sessions fills scs's port with ours: tokens are kept as digests, and times are
+// the Service's.
+//
+// scs stores a session again at the end of every request. One that was under way
+// while its session ended would bring it back, so what has ended is remembered for
+// longer than a request may take.
 type sessions struct {
 	kept halberd.Sessions
 	now  func() time.Time
+
+	mu    sync.RWMutex // held in reading while a session is stored
+	ended map[halberd.Digest]time.Time
 }
+
+const (
+	rememberEnded = 5 * time.Minute
+	maxEnded      = 1 << 16
+)
 
 // FindCtx implements scs.CtxStore.
 func (s *sessions) FindCtx(ctx context.Context, token string) ([]byte, bool, error) {
@@ -56,12 +76,40 @@ func (s *sessions) FindCtx(ctx context.Context, token string) ([]byte, bool, err
 
 // CommitCtx implements scs.CtxStore.
 func (s *sessions) CommitCtx(ctx context.Context, token string, b []byte, expiry time.Time) error {
-	return s.kept.PutSession(ctx, sha256.Sum256([]byte(token)), b, expiry.Unix(), s.now().Unix())
+	digest, now := halberd.Digest(sha256.Sum256([]byte(token))), s.now()
+	s.mu.RLock()
+	defer s.mu.RUnlock()
+	if _, ended := s.ended[digest]; ended {
+		return nil
+	}
+	return s.kept.PutSession(ctx, digest, b, now.Add(time.Until(expiry)).Unix(), now.Unix())
 }
 
 // DeleteCtx implements scs.CtxStore.
 func (s *sessions) DeleteCtx(ctx context.Context, token string) error {
-	return s.kept.EndSession(ctx, sha256.Sum256([]byte(token)))
+	if token == "" { // of somebody who had none
+		return nil
+	}
+	digest := halberd.Digest(sha256.Sum256([]byte(token)))
+	s.remember(digest)
+	return s.kept.EndSession(ctx, digest)
+}
+
+// remember waits for those that are being stored, and keeps others from it.
+func (s *sessions) remember(digest halberd.Digest) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	now := s.now()
+	if len(s.ended) >= maxEnded {
+		for d, at := range s.ended {
+			if now.Sub(at) > rememberEnded {
+				delete(s.ended, d)
+			}
+		}
+	}
+	if len(s.ended) < maxEnded {
+		s.ended[digest] = now
+	}
 }
 
 // Find implements scs.Store; scs calls FindCtx instead.
@@ -89,6 +137,7 @@ func (x *exchange) begin(s halberd.Signed) error {
 	}
 	m.Put(ctx, sessionMember, s.Member.ID.String())
 	m.Put(ctx, sessionEpoch, s.Epoch)
+	m.Put(ctx, sessionBegan, x.now.Unix())
 	return nil
 }
 
@@ -96,7 +145,8 @@ func (x *exchange) begin(s halberd.Signed) error {
 func (x *exchange) signedIn() (halberd.Actor, error) {
 	m, ctx := x.c.sessions, x.r.Context()
 	id, err := halberd.ParseMemberID(m.GetString(ctx, sessionMember))
-	if err != nil || id.IsZero() {
+	over := x.now.Sub(time.Unix(m.GetInt64(ctx, sessionBegan), 0)) >= sessionLife
+	if err != nil || id.IsZero() || over {
 		return halberd.Actor{}, &halberd.Error{Code: halberd.CodeUnauthorized, Message: "sign in first"}
 	}
 	return x.c.svc.MemberActor(id, m.GetInt64(ctx, sessionEpoch), x.request())
