@@ -159,6 +159,8 @@ type tab struct {
 	*site
 	ctx context.Context
 
+	beside string // another place that the browser may go to, such as a provider
+
 	mu       sync.Mutex
 	troubles []string
 }
@@ -200,7 +202,7 @@ func (p *tab) listen(event any) {
 	case *cdpruntime.EventConsoleAPICalled:
 		p.troubles = append(p.troubles, "a script wrote to the console")
 	case *network.EventRequestWillBeSent:
-		if u := e.Request.URL; !strings.HasPrefix(u, p.URL+"/") && !strings.HasPrefix(u, "data:") && u != "about:blank" {
+		if u := e.Request.URL; !strings.HasPrefix(u, p.URL+"/") && (p.beside == "" || !strings.HasPrefix(u, p.beside+"/")) && !strings.HasPrefix(u, "data:") && u != "about:blank" {
 			p.troubles = append(p.troubles, "a request to someone else: "+u)
 		}
 	}

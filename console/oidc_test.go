@@ -16,6 +16,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/chromedp/chromedp"
 	"github.com/coreos/go-oidc/v3/oidc/oidctest"
 
 	"github.com/halberdhq/halberd"
@@ -74,6 +75,7 @@ func newIssuer(t *testing.T, clock *fixture.Clock) *issuer {
 		}
 	}))
 	t.Cleanup(i.Close)
+	i.URL = strings.Replace(i.URL, "127.0.0.1", "localhost", 1) // another site than the console's, to a browser
 	known.SetIssuer(i.URL)
 	return i
 }
@@ -213,6 +215,23 @@ func TestAnInvitedMemberSignsInByTheProvider(t *testing.T) {
 	}
 	if a := v.through(nil); a.status != 200 {
 		t.Errorf("again: %d %s", a.status, a.body)
+	}
+}
+
+// In a browser the session's cookie, which is Strict, is there once the provider's
+// answer, which comes from another site, has led on.
+func TestSigningInByTheProviderInABrowser(t *testing.T) {
+	browser := chromium(t)
+	s, i, _ := provided(t)
+	p := s.tab(browser)
+	p.beside = i.URL
+	p.visit("/sign-in?next=/settings/profile")
+	p.accessible()
+	p.press("Sign in with Waypost Login", true)
+	run(p, chromedp.WaitVisible(chromedp.CSS(".shell")))
+	p.says("Your profile", "new@waypost.example")
+	if at := p.where(); !strings.HasSuffix(at, "/settings/profile") {
+		t.Errorf("the browser is at %s", at)
 	}
 }
 
