@@ -100,6 +100,7 @@ func columns(p *tab) {
 		p.T.Fatal(got)
 	}
 	p.Clock.Pass(25 * time.Hour)
+	p.signIn() // no session lives so long
 	p.visit("/settings/api-keys")
 	row := strings.Join(p.row("Reporting script"), " | ")
 	for _, want := range []string{used.Key.Hint, "15 Jan 2024", "16 Jan 2024", "Expired"} {

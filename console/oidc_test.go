@@ -7,6 +7,7 @@ import (
 	"crypto/sha256"
 	"encoding/base64"
 	"encoding/json"
+	"html"
 	"maps"
 	"net/http"
 	"net/http/httptest"
@@ -38,6 +39,7 @@ type issuer struct {
 	codes  map[string]grant // by code
 	info   map[string]any   // what the userinfo endpoint says; nil: there is none
 	lax    bool             // takes a code twice
+	asks   bool             // shows the person a page, from which they go on
 	away   bool             // answers nothing but 503
 }
 
@@ -100,7 +102,13 @@ func (i *issuer) authorize(w http.ResponseWriter, r *http.Request) {
 	}
 	code := halberd.NewRequestID().String()
 	i.codes[code] = grant{q.Get("nonce"), q.Get("code_challenge"), q.Get("redirect_uri")}
-	http.Redirect(w, r, q.Get("redirect_uri")+"?"+url.Values{"code": {code}, "state": {q.Get("state")}}.Encode(), http.StatusFound)
+	back := q.Get("redirect_uri") + "?" + url.Values{"code": {code}, "state": {q.Get("state")}}.Encode()
+	if i.asks {
+		w.Header().Set("Content-Type", "text/html; charset=utf-8")
+		_, _ = w.Write([]byte(`<!doctype html><html lang="en"><title>Log in</title><link rel="icon" href="data:,"><h1>Log in</h1><a href="` + html.EscapeString(back) + `">Allow</a></html>`))
+		return
+	}
+	http.Redirect(w, r, back, http.StatusFound)
 }
 
 func (i *issuer) token(w http.ResponseWriter, r *http.Request) {
@@ -223,11 +231,13 @@ func TestAnInvitedMemberSignsInByTheProvider(t *testing.T) {
 func TestSigningInByTheProviderInABrowser(t *testing.T) {
 	browser := chromium(t)
 	s, i, _ := provided(t)
+	i.asks = true // so that the way back begins on its site
 	p := s.tab(browser)
 	p.beside = i.URL
 	p.visit("/sign-in?next=/settings/profile")
 	p.accessible()
 	p.press("Sign in with Waypost Login", true)
+	p.press("Allow", true)
 	run(p, chromedp.WaitVisible(chromedp.CSS(".shell")))
 	p.says("Your profile", "new@waypost.example")
 	if at := p.where(); !strings.HasSuffix(at, "/settings/profile") {
