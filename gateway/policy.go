@@ -95,7 +95,7 @@ func ruleLines(text []byte) []int {
 func inOurWords(err error) string {
 	found, ok := errors.AsType[*yaml.TypeError](err)
 	if !ok {
-		return strings.TrimPrefix(err.Error(), "yaml: ")
+		return "it is not YAML: " + strings.TrimPrefix(err.Error(), "yaml: ")
 	}
 	lines := make([]string, len(found.Errors))
 	for i, line := range found.Errors {

@@ -127,6 +127,7 @@ func TestAPolicyThatMakesNoSenseIsRefusedWithItsLine(t *testing.T) {
 	for text, words := range map[string]string{
 		"":                                   "no rules",
 		"rules: []":                          "no rules",
+		"rules: []x":                         "it is not YAML: ",
 		"rulez:\n  - path: /a":               "line 1: field rulez is none of a policy's",
 		"rules:\n  - path: /a\n    scope: x": "line 3: field scope is none",
 		"rules:\n  - path: [a]":              "line 2: the value is of another kind",

@@ -34,6 +34,7 @@ func (m misuse) Unwrap() error { return m.error }
 // all.
 func (o Options) settings(cmd *cobra.Command, only ...string) (read func() sources) {
 	var c Config
+	cmd.Flags().SortFlags = false // what belongs together stays together
 	cmd.Flags().String("config", "", "YAML file of settings (default: the one "+envConfig+" names, or none)")
 	for _, s := range c.settings() {
 		wanted := len(only) == 0
@@ -74,7 +75,7 @@ admin key, and writes that key to admin.key in the folder.
 Every flag is also a setting in the file (--tls-cert is tls_cert) and a variable
 (HALBERD_TLS_CERT). A flag outweighs the variable, and that the file.
 
-SIGHUP reads the certificate and the configuration again; SIGTERM and SIGINT
+SIGHUP reads the configuration, the certificate and the policy again; SIGTERM and SIGINT
 stop after the requests under way, a second one at once.`,
 		Example: `  hb serve
   hb serve --listen :443 --tls-cert cert.pem --tls-key key.pem --data /var/lib/halberd

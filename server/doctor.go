@@ -34,7 +34,7 @@ is opened as a start would open it. The exit code is 1 when something fails, 0
 when there are only warnings.`,
 		Example: "  hb doctor --data /var/lib/halberd\n  hb doctor -o json",
 	}
-	read := o.settings(cmd)
+	read := o.settings(cmd, "data", "tls-cert", "tls-key")
 	format := cmd.Flags().StringP("output", "o", "table", "table or json")
 	cmd.RunE = func(cmd *cobra.Command, _ []string) error {
 		c, err := read().load()

@@ -24,7 +24,7 @@ The key is written to admin.key in the data folder, and an audit event says that
 it was made. Other keys stay as they are.`,
 		Example: `  hb recover --data /var/lib/halberd`,
 	}
-	read := o.settings(cmd)
+	read := o.settings(cmd, "data", "listen", "public-url") // the last two: for the command that it shows
 	cmd.RunE = func(cmd *cobra.Command, _ []string) error {
 		c, err := read().load()
 		if err != nil {
