@@ -21,9 +21,9 @@ import (
 // halberd is a real server on a folder of n keys, with a rate limit on its
 // project and a service's key to ask with.
 type halberd struct {
-	address, socket, gateways string // where it listens: TCP, Unix, ext_authz
-	caller, keys              string
-	pid                       int
+	address, checks, socket, gateways string // where it listens: TCP, for checks alone, Unix, ext_authz
+	caller, keys                      string
+	pid                               int
 }
 
 // folder is where populations are kept between runs.
@@ -70,7 +70,7 @@ func start(b *testing.B, hb string, n int) *halberd {
 			"go", "test", "-run", "^$", "-bench", "^BenchmarkPopulation$", "-benchtime", "1x", "-timeout", "2h", "..")
 	}
 	s := &halberd{keys: data + ".secrets", socket: filepath.Join(b.TempDir(), "s")}
-	for _, at := range []*string{&s.address, &s.gateways} { // that are free now
+	for _, at := range []*string{&s.address, &s.checks, &s.gateways} { // that are free now
 		l, err := new(net.ListenConfig).Listen(b.Context(), "tcp", "127.0.0.1:0")
 		if err != nil {
 			b.Fatal(err)
@@ -81,7 +81,7 @@ func start(b *testing.B, hb string, n int) *halberd {
 		}
 	}
 	cmd := pinned(context.WithoutCancel(b.Context()), serverCore, hb, "serve", "--data", data,
-		"--listen", s.address+",unix:"+s.socket, "--ext-authz-listen", s.gateways)
+		"--listen", s.address+",unix:"+s.socket, "--check-listen", s.checks, "--ext-authz-listen", s.gateways)
 	cmd.Env = slices.DeleteFunc(os.Environ(), func(v string) bool { return strings.HasPrefix(v, "HALBERD_") })
 	log := &bytes.Buffer{}
 	cmd.Stderr = log

@@ -39,6 +39,9 @@ type Config struct {
 	// ExtAuthzListen is where gateways ask by gRPC (Envoy's ext_authz): an
 	// address or unix:PATH. Zero: nowhere.
 	ExtAuthzListen string `yaml:"ext_authz_listen"`
+	// CheckListen is where checks alone are answered, faster: an address or
+	// unix:PATH. Zero: nowhere.
+	CheckListen string `yaml:"check_listen"`
 	// PrivateListen is where metrics and profiles are read: unix:PATH or a
 	// loopback address. Zero: unix:DIR/private.sock.
 	PrivateListen string `yaml:"private_listen"`
@@ -144,6 +147,7 @@ func (c *Config) settings() []setting {
 		{"public_url", "how clients reach this server, for links", text(&c.PublicURL)},
 		{"tls_cert", "certificate chain, a PEM file; read again on SIGHUP", text(&c.TLSCert)},
 		{"tls_key", "the certificate's private key, a PEM file; read again on SIGHUP", text(&c.TLSKey)},
+		{"check_listen", "where the doors and verify alone are answered, faster: an address or unix:PATH (default: nowhere)", text(&c.CheckListen)},
 		{"ext_authz_listen", "where Envoy and its like ask by gRPC: an address or unix:PATH (default: nowhere)", text(&c.ExtAuthzListen)},
 		{"private_listen", "where metrics and profiles are read: unix:PATH or a loopback address (default unix:DIR/private.sock)", text(&c.PrivateListen)},
 		{"max_connections", "open connections of the public listener (default 16384)", count(&c.MaxConnections)},
@@ -312,7 +316,10 @@ func (c *Config) complete() error {
 		return fmt.Errorf("public_url must be http or https and a host, such as https://keys.example.com, not %q", c.PublicURL)
 	}
 	c.PublicURL = strings.TrimSuffix(c.PublicURL, "/")
-	if err := c.completeExtAuthz(); err != nil {
+	if err := completeListener("ext_authz_listen", &c.ExtAuthzListen); err != nil {
+		return err
+	}
+	if err := completeListener("check_listen", &c.CheckListen); err != nil {
 		return err
 	}
 	if _, path, err := c.private(); err != nil {
@@ -393,17 +400,18 @@ func loopback(host string) bool {
 	return host == "localhost" || ip != nil && ip.IsLoopback()
 }
 
-// completeExtAuthz cleans the path of a socket, and refuses what is no address.
-func (c *Config) completeExtAuthz() error {
-	if c.ExtAuthzListen == "" {
+// completeListener cleans the path of a socket, and refuses what is no address.
+// Empty is nowhere.
+func completeListener(setting string, at *string) error {
+	if *at == "" {
 		return nil
 	}
-	if path, ok := strings.CutPrefix(c.ExtAuthzListen, "unix:"); ok && path != "" {
-		c.ExtAuthzListen = "unix:" + filepath.Clean(path)
+	if path, ok := strings.CutPrefix(*at, "unix:"); ok && path != "" {
+		*at = "unix:" + filepath.Clean(path)
 		return nil
 	}
-	if _, port, err := net.SplitHostPort(c.ExtAuthzListen); err != nil || !validPort(port) {
-		return fmt.Errorf("ext_authz_listen must be an address and a port such as 127.0.0.1:8082, or unix:PATH, not %q", c.ExtAuthzListen)
+	if _, port, err := net.SplitHostPort(*at); err != nil || !validPort(port) {
+		return fmt.Errorf("%s must be an address and a port such as 127.0.0.1:8082, or unix:PATH, not %q", setting, *at)
 	}
 	return nil
 }

@@ -16,7 +16,7 @@ func (in *instance) openExtAuthz(ctx context.Context, c Config) error {
 	if c.ExtAuthzListen == "" {
 		return nil
 	}
-	l, err := listenExtAuthz(ctx, c.ExtAuthzListen)
+	l, err := listenApart(ctx, "ext_authz_listen", c.ExtAuthzListen)
 	if err != nil {
 		return err
 	}
@@ -35,20 +35,20 @@ func (in *instance) openExtAuthz(ctx context.Context, c Config) error {
 	return nil
 }
 
-// listenExtAuthz listens on an address or a socket. The socket is for the
-// owner's group as well: a gateway runs as somebody else.
-func listenExtAuthz(ctx context.Context, at string) (net.Listener, error) {
+// listenApart listens where a setting says, on an address or a socket. The socket
+// is for the owner's group as well: a gateway runs as somebody else.
+func listenApart(ctx context.Context, setting, at string) (net.Listener, error) {
 	path, ok := strings.CutPrefix(at, "unix:")
 	if !ok {
 		l, err := new(net.ListenConfig).Listen(ctx, "tcp", at)
 		if err != nil {
-			return nil, unheard("ext_authz_listen", err)
+			return nil, unheard(setting, err)
 		}
 		return l, nil
 	}
 	l, err := listenSocket(ctx, path, 0o660)
 	if err != nil {
-		return nil, fmt.Errorf("ext_authz_listen: %w", err)
+		return nil, fmt.Errorf("%s: %w", setting, err)
 	}
 	return l, nil
 }

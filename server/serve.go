@@ -21,6 +21,7 @@ import (
 	"github.com/halberdhq/halberd"
 	"github.com/halberdhq/halberd/gateway"
 	"github.com/halberdhq/halberd/gateway/extauthz"
+	"github.com/halberdhq/halberd/internal/fastlane"
 	"github.com/halberdhq/halberd/storage/sqlite"
 )
 
@@ -45,6 +46,7 @@ type instance struct {
 
 	servers  []*http.Server
 	extAuthz *extauthz.Server // nil: none
+	checks   *fastlane.Server // nil: none
 	serving  sync.WaitGroup
 	failed   chan error // of a server that ended by itself
 }
@@ -147,6 +149,9 @@ func (in *instance) listen(ctx context.Context, c Config) (address string, err e
 		in.warnExposed(c, "listen", a)
 	}
 	if err := in.openExtAuthz(ctx, c); err != nil {
+		return "", err
+	}
+	if err := in.openChecks(ctx, c); err != nil {
 		return "", err
 	}
 
@@ -347,6 +352,13 @@ func (in *instance) stop() error {
 			}
 		})
 	}
+	if in.checks != nil {
+		all.Go(func() {
+			if in.checks.Shutdown(ctx) != nil {
+				late.Add(1)
+			}
+		})
+	}
 	all.Wait()
 	if late.Load() > 0 {
 		in.log.Warn("requests were still under way and are cut off", "shutdown_timeout", in.current().ShutdownTimeout)
@@ -361,6 +373,11 @@ func (in *instance) close() error {
 	}
 	if in.extAuthz != nil {
 		in.extAuthz.Close()
+	}
+	if in.checks != nil {
+		at, end := context.WithCancel(context.Background())
+		end()
+		_ = in.checks.Shutdown(at) // again, and without waiting
 	}
 	in.serving.Wait()
 	in.traces.stop()

@@ -424,6 +424,7 @@ public_url: http://127.0.0.1:8080
 tls_cert: ""
 tls_key: ""
 ext_authz_listen: ""
+check_listen: ""
 private_listen: unix:/srv/halberd/private.sock
 max_connections: 16384
 max_connections_per_address: 1024

@@ -22,6 +22,7 @@ var rooms = []room{
 	{path: "internal/gcra"},
 	{path: "internal/tally", may: "internal/index"}, // for its Array, which grows while it is read
 	{path: "internal/password", may: "github.com/alexedwards/argon2id"},
+	{path: "internal/fastlane", may: "github.com/valyala/fasthttp"},
 
 	// Ground: the words, the rules, the ports, the Service.
 	{path: ".", may: "internal/typeid internal/keytext internal/index internal/gcra internal/tally github.com/google/uuid"},
@@ -78,7 +79,7 @@ const tracing = "go.opentelemetry.io/otel go.opentelemetry.io/otel/sdk go.opente
 	"go.opentelemetry.io/otel/exporters/otlp/otlptrace/otlptracehttp go.opentelemetry.io/proto/otlp google.golang.org/protobuf"
 
 const everythingButCLI = `
-	. internal/request internal/password guard gateway gateway/extauthz console console/openid client
+	. internal/request internal/password internal/fastlane guard gateway gateway/extauthz console console/openid client
 	dialect/enveloped dialect/enveloped/wire dialect/plain dialect/apidoc
 	storage/memory storage/sqlite storage/postgres limits/redis notify jobs`
 
@@ -115,7 +116,7 @@ var words = []word{
 }
 
 const (
-	surfaces = "internal/request guard dialect/enveloped dialect/plain dialect/apidoc gateway console console/openid client cli " +
+	surfaces = "internal/request internal/fastlane guard dialect/enveloped dialect/plain dialect/apidoc gateway console console/openid client cli " +
 		"notify server internal/fixture examples/hookshop examples/hookshop/consumer examples/embed"
 	cellarAndGround = ". internal/typeid internal/keytext internal/index internal/gcra internal/tally"
 )
