@@ -9,7 +9,7 @@ import (
 func TestHelpNamesSettingsInTheirOrderAndOtherVerbsOnlyWhatTheyUse(t *testing.T) {
 	help := run(t, "serve", "--help").must(t).out
 	at := 0
-	for _, line := range strings.SplitSeq(strings.TrimSpace(run(t, "serve", "--print-config").must(t).out), "\n") {
+	for line := range strings.SplitSeq(strings.TrimSpace(run(t, "serve", "--print-config").must(t).out), "\n") {
 		name, _, _ := strings.Cut(line, ":")
 		flag := "--" + strings.ReplaceAll(name, "_", "-") + " string "
 		next := strings.Index(help, flag)
