@@ -159,6 +159,8 @@ type tab struct {
 	*site
 	ctx context.Context
 
+	browser context.Context
+
 	beside string // another place that the browser may go to, such as a provider
 
 	mu       sync.Mutex
@@ -169,7 +171,7 @@ const patience = 20 * time.Second // for one step; a bound, not a measure
 
 func (s *site) tab(browser context.Context) *tab {
 	s.T.Helper()
-	p := &tab{site: s}
+	p := &tab{site: s, browser: browser}
 	ctx, end := chromedp.NewContext(browser, chromedp.WithNewBrowserContext(), chromedp.WithListener(p.listen))
 	p.ctx = ctx
 	s.T.Cleanup(func() {
@@ -185,6 +187,7 @@ func (s *site) tab(browser context.Context) *tab {
 	}
 	call(p, network.Enable, network.EnableParams{})
 	call(p, cdplog.Enable, cdp.Empty{})
+	run(p, chromedp.EmulateViewport(1280, 900))
 	return p
 }
 

@@ -2,6 +2,7 @@ package console_test
 
 import (
 	"regexp"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -13,20 +14,7 @@ import (
 // or a menu, each in a real browser and ending with what the API says.
 func TestConsole(t *testing.T) {
 	browser := chromium(t)
-	for _, c := range []struct {
-		rows  string
-		check func(*tab)
-	}{
-		{"S4-02", func(p *tab) { // Settings → tab API Keys
-			p.visit("/")
-			p.says("Settings", "API Keys")
-			p.accessible()
-		}},
-		{"S4-03_S4-04_S4-05_S4-06_S4-07_S4-08", createInSettings},
-		{"S1-02_S1-03_S1-04_S1-05_S1-08", createInConfiguration},
-		{"S4-11", columns},
-		{"S4-12_S4-13_S4-14", revokeFromTheMenu},
-	} {
+	for _, c := range slices.Concat(makingRows(), keepingRows(), otherRows()) {
 		t.Run(c.rows, func(t *testing.T) {
 			s := newSite(t)
 			s.member()
@@ -35,6 +23,13 @@ func TestConsole(t *testing.T) {
 			c.check(p)
 		})
 	}
+}
+
+// rowTest is one test of the table; rows are those of the documents, joined by _,
+// or of reliability, or a sentence.
+type rowTest struct {
+	rows  string
+	check func(*tab)
 }
 
 var wholeKey = regexp.MustCompile(`^hb_live_[0-9A-Za-z]{32}$`)

@@ -223,6 +223,9 @@ func newKeyPage(x *exchange) error {
 }
 
 func createKey(x *exchange) error {
+	if err := x.c.svc.Permit(x.by, halberd.ActionCreateKey); err != nil {
+		return err
+	}
 	v := formView{Form: readKeyForm(x.r.PostForm), Problems: problems{}, Once: x.form("once")}
 	if strings.TrimSpace(v.Form.Name) == "" {
 		v.Problems["name"] = "Enter a name, such as “CI pipeline”."
@@ -272,6 +275,9 @@ func editKeyPage(x *exchange) error {
 
 func editKey(x *exchange) error {
 	k, err := x.key()
+	if err == nil {
+		err = x.c.svc.Permit(x.by, halberd.ActionUpdateKey)
+	}
 	if err != nil {
 		return err
 	}

@@ -23,6 +23,7 @@ type keyView struct {
 	Total   int64
 	Share   string
 	Kinds   []string
+	Reasons []reason
 	Rows    []usageRow
 	Earlier []usageRow
 	History []eventRow
@@ -73,7 +74,7 @@ func keyPage(x *exchange) error {
 	var u usageView
 	u.read(&s)
 	v.Plot = newPlot("k", "Checks, by verdict", &s, 0, len(kinds)-1, 232)
-	v.Total, v.Share, v.Kinds, v.Rows, v.Earlier = u.Total, u.Share, u.Kinds, u.Rows, u.Earlier
+	v.Total, v.Share, v.Kinds, v.Reasons, v.Rows, v.Earlier = u.Total, u.Share, u.Kinds, u.Reasons, u.Rows, u.Earlier
 	if v.Admin {
 		events, err := x.c.svc.Audit(x.r.Context(), x.by, halberd.AuditQuery{Target: k.ID.String(), Page: halberd.Page{Limit: 50}})
 		if err != nil {

@@ -1,0 +1,324 @@
+package console_test
+
+import (
+	"encoding/csv"
+	"net/http"
+	"net/url"
+	"slices"
+	"strconv"
+	"strings"
+	"testing"
+
+	"github.com/chromedp/chromedp"
+
+	"github.com/halberdhq/halberd"
+)
+
+// otherRows are about people, projects, finding one of many, and what hostile
+// texts do to the pages.
+func otherRows() []rowTest {
+	return []rowTest{
+		{"A-80_A-94", payloads},
+		{"find, sort and turn pages", findOneOfMany},
+		{"invite, accept, demote", inviteAcceptDemote},
+		{"projects", projects},
+	}
+}
+
+// hostile are texts that must stay texts.
+var hostile = []string{ //nolint:gochecknoglobals // a constant list
+	`<script>alert(1)</script>`, `"><img src=x onerror=alert(1)>`, `</title><script>alert(2)</script>`, `{{7*7}}`,
+	`javascript:alert(3)`, "right\u202eto left", "' onfocus=alert(4) autofocus='",
+}
+
+func payloads(p *tab) {
+	var keys []halberd.Changed
+	for _, text := range hostile {
+		k := p.Make(halberd.NewKey{Name: text, ExternalID: text, ExpiresInDays: halberd.Some(halberd.ExpiresIn(5))})
+		_, err := p.Verify(p.Ctx(), halberd.Check{Secret: k.Secret, FiltersResources: true, UserAgent: text + "\x1b[31m"})
+		if err != nil {
+			p.T.Fatal(err)
+		}
+		keys = append(keys, k)
+	}
+	project, err := p.CreateProject(p.Ctx(), p.Admin, halberd.NewProject{Name: hostile[1]})
+	if err != nil {
+		p.T.Fatal(err)
+	}
+	in, err := p.InviteMember(p.Ctx(), p.Admin, halberd.NewMember{Email: "eve@waypost.example", Role: halberd.ScopeAdmin})
+	if err == nil {
+		_, err = p.Accept(p.Ctx(), in.Secret, hostile[1], password, halberd.Request{})
+	}
+	if err != nil {
+		p.T.Fatal(err)
+	}
+	shows := func(at string, texts ...string) {
+		p.T.Helper()
+		p.visit(at)
+		p.says(texts...)
+		// The layout has one script and no picture; whatever is more came in by a text.
+		if n := script[int](p, `document.scripts.length * 100 + document.images.length + document.querySelectorAll('[onerror], [onfocus], [onload], a[href^="javascript:"]').length`); n != 100 {
+			p.T.Errorf("%s: a text became more than text (%d)", at, n)
+		}
+	}
+	spaced := func(text string) string { return strings.Join(strings.Fields(text), " ") }
+	for i, k := range keys {
+		at := "/settings/api-keys/" + k.Key.ID.String()
+		shows(at, spaced(hostile[i]))
+		if title := script[string](p, `document.title`); !strings.HasPrefix(title, spaced(hostile[i])) {
+			p.T.Errorf("the title is %q", title)
+		}
+	}
+	at := "/settings/api-keys/" + keys[1].Key.ID.String()
+	for _, rest := range []string{"/edit", "/rotate", "/revoke"} {
+		shows(at+rest, hostile[1])
+	}
+	for _, page := range []string{"/settings/api-keys", "/settings/audit", "/settings/usage", "/settings/hygiene"} {
+		shows(page, hostile[0], hostile[1], hostile[3])
+	}
+	shows("/settings/api-keys?q="+url.QueryEscape(hostile[1]), hostile[1])
+	shows("/settings/members", hostile[1])
+	shows("/settings/members/"+in.Member.ID.String()+"/remove", hostile[1])
+	shows("/settings/projects", hostile[1])
+	shows("/settings/projects/"+project.ID.String(), hostile[1])
+	shows("/sign-in?next=" + url.QueryEscape(hostile[1]))
+	p.visit(at + "/rotate")
+	p.press("Rotate and show the new secret", true)
+	p.says(hostile[1])
+	p.visit(at)
+	p.press("Deactivate", true) // the notice names the key
+	p.says(hostile[1] + " is deactivated")
+	if k := p.called(hostile[1]); k["state"] != "inactive" {
+		p.T.Errorf("the API says %v", k)
+	}
+}
+
+func findOneOfMany(p *tab) {
+	most := 200
+	if _, err := p.UpdateProject(p.Ctx(), p.Admin, p.Home, halberd.ProjectPatch{KeyCeiling: halberd.Some(most)}, 0); err != nil {
+		p.T.Fatal(err)
+	}
+	for i := range 120 {
+		p.Make(halberd.NewKey{Name: "Key " + strconv.Itoa(1000+i)})
+	}
+	p.visit("/settings/api-keys")
+	names := func() []string {
+		return script[[]string](p, `[...document.querySelectorAll('tbody .name')].map(e => e.innerText)`)
+	}
+	p.press("Name", true)
+	seen := names()
+	if !slices.IsSorted(seen) || seen[0] != "Key 1000" {
+		p.T.Errorf("sorted by name: %q", seen[:3])
+	}
+	for turns := 0; script[bool](p, `!!document.querySelector('a[rel=next]')`); turns++ {
+		if turns > 5 {
+			p.T.Fatal("there is no last page")
+		}
+		p.press("Next", true)
+		seen = append(seen, names()...)
+	}
+	if len(seen) != 120 || !slices.IsSorted(seen) {
+		p.T.Errorf("%d keys were shown", len(seen))
+	}
+	p.press("First page", true)
+	p.press("Name", true)
+	if got := names(); got[0] != "Key 1119" {
+		p.T.Errorf("the other way: %q", got[:3])
+	}
+	run(p, chromedp.SendKeys(chromedp.CSS("input[name=q]"), "1042"))
+	p.press("Apply", true)
+	if got := names(); len(got) != 1 || got[0] != "Key 1042" {
+		p.T.Errorf("the search finds %q", got)
+	}
+	p.visit("/settings/api-keys?state=revoked")
+	p.says("No key matches")
+	if p.called("Key 1042")["state"] != "active" {
+		p.T.Error("the API says otherwise")
+	}
+}
+
+func inviteAcceptDemote(p *tab) {
+	p.visit("/settings/members")
+	p.press("Invite member", false)
+	p.fill("Email", "mei@waypost.example")
+	p.choose("Admin")
+	p.press("Create invitation", true)
+	link := p.text("#link")
+	theirs := p.tab(p.browser)
+	theirs.visit(strings.TrimPrefix(link, p.URL))
+	if got := script[string](theirs, `location.hash`); got != "" {
+		p.T.Errorf("the address keeps %q", got)
+	}
+	theirs.fill("Your name", "Mei Okafor")
+	theirs.fill("New password", "another long password")
+	theirs.press("Accept", true)
+	theirs.says("Welcome.", "Mei Okafor")
+	theirs.visit("/settings/audit")
+	theirs.says("Audit log")
+	p.visit("/settings/members")
+	script[bool](p, `((s) => { s.value = 'read'; return true; })(document.querySelector('[aria-label="Role of Mei Okafor"]'))`)
+	p.press("Save the role of Mei Okafor", true)
+	p.says("Every session of Mei Okafor has ended")
+	theirs.visit("/settings/audit")
+	theirs.says("Sign in")
+	list, err := p.ListMembers(p.Ctx(), p.Admin, halberd.OrganizationID{}, halberd.Page{})
+	if err != nil {
+		p.T.Fatal(err)
+	}
+	for _, m := range list.List {
+		if m.Name == "Mei Okafor" && m.Role != halberd.ScopeRead {
+			p.T.Errorf("the role is %s", m.Role)
+		}
+	}
+}
+
+func projects(p *tab) {
+	p.visit("/settings/projects")
+	p.press("New project", true)
+	p.fill("Name", "Staging")
+	p.fill("Key prefix", "hrdly")
+	p.press("Create", true)
+	p.says("Staging is ready.", "No keys in Staging yet", "hrdly_")
+	p.press("Create API Key", true)
+	p.fill("Name", "Robot")
+	p.choose("All resources")
+	p.press("Create", true)
+	key := p.text("#secret")
+	if !strings.HasPrefix(key, "hrdly_") {
+		p.T.Error("the key has another prefix")
+	}
+	p.checkWhoami(key, http.StatusOK)
+	p.visit("/settings/projects")
+	p.press("Staging", true)
+	p.choose("Active")
+	p.press("Save", true)
+	if got := p.whoami(key); got == http.StatusOK {
+		p.T.Error("a suspended project's key is good")
+	}
+	p.choose("Active")
+	p.press("Save", true)
+	p.checkWhoami(key, http.StatusOK)
+	p.choose("Delete Staging")
+	p.press("Delete project", true)
+	p.says("Staging is deleted")
+	p.checkWhoami(key, http.StatusUnauthorized)
+}
+
+// TestA83_SpreadsheetsRunNothing: a cell that a spreadsheet would take for a
+// formula is text, and the file is RFC 4180.
+func TestA83_SpreadsheetsRunNothing(t *testing.T) {
+	s := newSite(t)
+	s.member()
+	texts := []string{`=1+1`, `+1`, `-1`, `@SUM(A1)`, `＝1`, `＋1`, `－1`, `＠x`, `a "quoted", text`}
+	for _, text := range texts {
+		s.Make(halberd.NewKey{Name: text})
+	}
+	v := s.visitor()
+	v.signIn(email, password)
+	got := v.get("/settings/audit.csv")
+	rows, err := csv.NewReader(strings.NewReader(got.body)).ReadAll()
+	if err != nil || got.status != http.StatusOK || len(rows) < len(texts) {
+		t.Fatalf("%d, %v, %d rows", got.status, err, len(rows))
+	}
+	for _, row := range rows {
+		for _, cell := range row {
+			if cell != "" && strings.ContainsAny(string([]rune(cell)[:1]), "=+-@\t\r＝＋－＠") {
+				t.Errorf("a cell begins so: %q", cell)
+			}
+		}
+	}
+	for _, text := range texts[:8] { // JSON has them as they are
+		if !strings.Contains(v.get("/settings/audit.json").body, text) {
+			t.Errorf("the JSON lacks %q", text)
+		}
+	}
+	for _, at := range []string{"/settings/usage.csv"} {
+		if _, err := csv.NewReader(strings.NewReader(v.get(at).body)).ReadAll(); err != nil {
+			t.Errorf("%s: %v", at, err)
+		}
+	}
+}
+
+// TestA95_WhatIsNotTheirs: a member of another organization finds nothing, and a
+// member who only reads is refused what admins see.
+func TestA95_WhatIsNotTheirs(t *testing.T) {
+	s := newSite(t)
+	ana := s.member()
+	made := s.Make(halberd.NewKey{Name: "Ours"})
+	other, err := s.CreateOrganization(s.Ctx(), s.Admin, "Other")
+	if err != nil {
+		t.Fatal(err)
+	}
+	join := func(address string, org halberd.OrganizationID, role halberd.Scope) *visitor {
+		in, err := s.InviteMember(s.Ctx(), s.Admin, halberd.NewMember{Email: address, Role: role, Organization: org})
+		if err == nil {
+			_, err = s.Accept(s.Ctx(), in.Secret, "Someone", password, halberd.Request{})
+		}
+		if err != nil {
+			t.Fatal(err)
+		}
+		v := s.visitor()
+		v.signIn(address, password)
+		return v
+	}
+	stranger := join("eve@other.example", other.ID, halberd.ScopeAdmin)
+	nobody := halberd.NewKeyID().String()
+	for _, rest := range []string{"", "/edit", "/rotate", "/revoke"} {
+		theirs, none := stranger.get("/settings/api-keys/"+made.Key.ID.String()+rest), stranger.get("/settings/api-keys/"+nobody+rest)
+		if theirs.status != http.StatusNotFound || none.status != http.StatusNotFound {
+			t.Errorf("%q: %d and %d", rest, theirs.status, none.status)
+		}
+		cut := func(g page) string {
+			head, _, _ := strings.Cut(g.body, "Request ")
+			return head
+		}
+		if cut(theirs) != cut(none) {
+			t.Errorf("%q: what is another's looks unlike what is not there", rest)
+		}
+	}
+	for _, at := range []string{"/settings/projects/" + s.Home.String(), "/settings/members/" + ana.ID.String() + "/remove"} {
+		if got := stranger.get(at); got.status != http.StatusNotFound {
+			t.Errorf("%s: %d", at, got.status)
+		}
+	}
+	for _, at := range []string{"/settings/api-keys", "/settings/audit", "/settings/audit.json", "/settings/members", "/settings/hygiene", "/settings/usage"} {
+		if got := stranger.get(at); strings.Contains(got.body, "Ours") || strings.Contains(got.body, email) || strings.Contains(got.body, made.Key.ID.String()) {
+			t.Errorf("%s shows what is another's", at)
+		}
+	}
+	reader := join("tomas@waypost.example", halberd.OrganizationID{}, halberd.ScopeRead)
+	at := "/settings/api-keys/" + made.Key.ID.String()
+	for _, p := range []string{"/settings/members", "/settings/audit", "/settings/audit.csv", "/settings/audit.json", "/settings/api-keys/new", at + "/edit", at + "/rotate", at + "/revoke"} {
+		if got := reader.get(p); got.status != http.StatusForbidden {
+			t.Errorf("a reader at %s: %d", p, got.status)
+		}
+	}
+	for _, p := range []string{at + "/revoke", at + "/rotate", at + "/state", "/settings/api-keys/new"} {
+		form := url.Values{"name": {"x"}, "permission": {"read"}, "resources": {"all"}, "expires": {"30"}, "overlap": {"now"}, "active": {"false"}}
+		if got := reader.post(p, form); got.status != http.StatusForbidden {
+			t.Errorf("a reader posts %s: %d", p, got.status)
+		}
+	}
+	if got := reader.get("/settings/api-keys"); strings.Contains(got.body, "/revoke") || strings.Contains(got.body, "Create API Key") {
+		t.Error("a reader's page has an admin's controls")
+	}
+	if got := s.whoami(made.Secret.Reveal()); got != http.StatusOK {
+		t.Errorf("the key is answered %d", got)
+	}
+}
+
+// TestTheAssetsAreSmall: what a browser loads besides a page is at most 100 kB.
+func TestTheAssetsAreSmall(t *testing.T) {
+	v := newSite(t).visitor()
+	total := 0
+	for _, name := range []string{"halberd.css", "app.js", "mark.svg"} {
+		got := v.get("/assets/" + name)
+		if got.status != http.StatusOK {
+			t.Errorf("%s: %d", name, got.status)
+		}
+		total += len(got.body)
+	}
+	if total > 100_000 || total == 0 {
+		t.Errorf("the assets are %d bytes", total)
+	}
+}
