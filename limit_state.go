@@ -68,15 +68,30 @@ func (l *RateLimit) window() time.Duration { return time.Duration(l.WindowSecond
 type readyLimit struct {
 	RateLimit
 	rate gcra.Rate
-	tag  uint64 // of the name
+	tag  uint64 // of the name, and of depth where other keys may have other figures
 }
 
 func ready(ls RateLimits) []readyLimit {
 	out := make([]readyLimit, len(ls))
 	for i, l := range ls {
 		out[i] = readyLimit{l, gcra.New(l.Limit, l.window(), l.Burst), nameTag(l.Name)}
+		if l.Per == PerExternalID {
+			out[i].tag ^= l.depth()
+		}
 	}
 	return out
+}
+
+// depth tells limits apart that are whole again after different times. Keys of
+// one external id may have both: in one word the quicker would cut off what the
+// slower remembers.
+func (l *RateLimit) depth() uint64 {
+	over, under := uint64(l.Burst)*uint64(l.WindowSeconds), uint64(l.Limit)
+	a, b := over, under
+	for b != 0 {
+		a, b = b, a%b
+	}
+	return (over/a)*0x9E3779B97F4A7C15 ^ (under/a)*0xC2B2AE3D27D4EB4F
 }
 
 // nameTag is FNV-1a. A key has few names, given by its owner.

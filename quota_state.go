@@ -4,6 +4,7 @@ import (
 	"context"
 	"crypto/sha256"
 	"errors"
+	"fmt"
 	"hash/maphash"
 	"math"
 	"sync"
@@ -76,6 +77,14 @@ func newQuotas(store Store, seeds *[2]maphash.Seed, clock func() time.Time) *quo
 	return qs
 }
 
+// lasting is the end of a period as it is compared: 0 is never.
+func lasting(end int64) int64 {
+	if end == 0 {
+		return math.MaxInt64
+	}
+	return end
+}
+
 // forget gives up a state whose period is over: whatever it held is worth
 // nothing any more.
 func (st *quotaState) forget(now int64) bool {
@@ -87,13 +96,29 @@ func (st *quotaState) forget(now int64) bool {
 	return st.fetch == nil && st.until.Load() <= now && (held == forgotten || st.held.CompareAndSwap(held, forgotten))
 }
 
+// shared reports whether other keys may spend the quota as well. They may have
+// another refill: each refill is then a quota of its own, or the shorter would
+// refill the longer.
+func (q *Quota) shared(who *subject) bool { return q.Per != PerKey && who.external != "" }
+
+// quotaKey is where a subject's quota is in memory.
+func quotaKey(who *subject, q *Quota, seeds *[2]maphash.Seed) index.LazyKey {
+	k := who.words(q.Per, seeds)
+	if q.shared(who) {
+		k[2] = nameTag(string(q.Refill)) + uint64(q.EverySeconds)
+	}
+	return k
+}
+
 // quotaID is under what name the store knows a subject's quota.
-func quotaID(who *subject, per Per) QuotaID {
-	if per == PerKey || who.external == "" {
+func quotaID(who *subject, q *Quota) QuotaID {
+	if !q.shared(who) {
 		return sha256.Sum256(append([]byte("key\x00"), who.key[:]...))
 	}
 	home := append([]byte("external_id\x00"), who.owner.organization[:]...)
-	return sha256.Sum256(append(append(home, who.owner.project[:]...), who.external...))
+	home = append(home, who.owner.project[:]...)
+	home = fmt.Appendf(home, "%s %d\x00", q.Refill, q.EverySeconds)
+	return sha256.Sum256(append(home, who.external...))
 }
 
 // draw is one take from a quota.
@@ -109,10 +134,7 @@ type draw struct {
 // error means that it is not known in time.
 func (qs *quotas) take(ctx context.Context, v *Verdict, who *subject, d *draw, now time.Time) (took, waited bool, err error) {
 	d.begin, d.end = d.quota.period(now)
-	k := who.words(d.quota.Per, qs.seeds)
-	if d.quota.Per != PerKey && who.external != "" {
-		k[2] = 1
-	}
+	k := quotaKey(who, d.quota, qs.seeds)
 	v.Quota = Some(QuotaState{Limit: d.quota.Limit, RefillsAt: instant(d.end)})
 	if d.state = qs.states.Get(&k); d.state != nil {
 		if left, ok := d.quick(); ok {
@@ -132,6 +154,9 @@ func (d *draw) quick() (left int64, ok bool) {
 	for {
 		if d.period = st.period.Load(); d.period <= d.begin {
 			return 0, false // of a period before this; a later one is as good
+		}
+		if until := lasting(d.end); st.until.Load() < until {
+			st.until.Store(until) // the refill was made rarer since
 		}
 		held := st.held.Load()
 		left = d.quota.Limit - (st.taken.Load() - held) - d.cost
@@ -199,7 +224,7 @@ func (qs *quotas) next(k *index.LazyKey, who *subject, d *draw) (f *fetch, left 
 		}
 	}
 	if st.fetch == nil {
-		st.id = quotaID(who, d.quota.Per)
+		st.id = quotaID(who, d.quota)
 		if !qs.begin(st, *d.quota, d.begin, d.end, d.cost-held) {
 			return nil, 0, false, outward(ErrClosed)
 		}
@@ -225,11 +250,8 @@ func (qs *quotas) begin(st *quotaState, q Quota, begin, end, need int64) bool {
 		if err == nil {
 			if st.period.Load() != r.Period+1 {
 				st.held.Store(0) // of a period that is over
-				st.until.Store(math.MaxInt64)
-				if r.Ends != 0 {
-					st.until.Store(r.Ends)
-				}
 			}
+			st.until.Store(lasting(r.Ends))
 			st.taken.Store(r.Taken)
 			st.period.Store(r.Period + 1)
 			st.held.Add(got)
@@ -249,7 +271,10 @@ func (qs *quotas) lend(ctx context.Context, st *quotaState, q Quota, begin, end,
 			return err
 		}
 		if err != nil || r.Period < begin {
-			r = QuotaRecord{ID: st.id, Period: begin, Ends: end}
+			r = QuotaRecord{ID: st.id, Period: begin}
+		}
+		if r.Ends = max(r.Ends, end); end == 0 {
+			r.Ends = 0 // never
 		}
 		remaining := max(q.Limit-r.Taken, 0)
 		if need > remaining {
@@ -280,10 +305,7 @@ func (d *draw) give() {
 func (qs *quotas) left(r Reader, who *subject, q *Quota, now time.Time) (QuotaState, error) {
 	begin, end := q.period(now)
 	out := QuotaState{Limit: q.Limit, Remaining: q.Limit, RefillsAt: instant(end)}
-	k := who.words(q.Per, qs.seeds)
-	if q.Per != PerKey && who.external != "" {
-		k[2] = 1
-	}
+	k := quotaKey(who, q, qs.seeds)
 	if st := qs.states.Get(&k); st != nil {
 		st.mu.Lock()
 		held, taken, current := st.held.Load(), st.taken.Load(), st.period.Load() > begin
@@ -293,7 +315,7 @@ func (qs *quotas) left(r Reader, who *subject, q *Quota, now time.Time) (QuotaSt
 			return out, nil
 		}
 	}
-	row, err := r.Quota(quotaID(who, q.Per))
+	row, err := r.Quota(quotaID(who, q))
 	if errors.Is(err, ErrNotFound) {
 		return out, nil
 	}
