@@ -9,9 +9,9 @@ import (
 	"bytes"
 	"context"
 	"errors"
-	"io"
 	"net"
 	"net/http"
+	"net/netip"
 	"net/textproto"
 	"net/url"
 	"strings"
@@ -80,11 +80,17 @@ type exchange struct {
 	url     url.URL
 	header  http.Header
 	values  []string // backs the lists in header
-	body    bytes.Reader
+	body    body
 	answer  http.Header
 	ctx     *fasthttp.RequestCtx
 	told    bool // the status is decided
 }
+
+// body is what was sent, in memory already.
+type body struct{ bytes.Reader }
+
+// Close implements io.Closer.
+func (*body) Close() error { return nil }
 
 func (s *Server) serve(ctx *fasthttp.RequestCtx) {
 	x := s.pool.Get().(*exchange) //nolint:forcetypeassert // the pool holds nothing else
@@ -187,16 +193,27 @@ func (x *exchange) read(base *http.Request, ctx *fasthttp.RequestCtx) bool {
 	}
 	host := x.request.Host
 	x.url.Path, x.url.RawQuery = path, query
-	body := ctx.Request.Body()
-	x.body.Reset(body)
+	sent := ctx.Request.Body()
+	x.body.Reset(sent)
 	x.request = *base
 	x.request.Method, x.request.URL, x.request.RequestURI, x.request.Host = method(h.Method()), &x.url, uri, host
-	x.request.Header, x.request.RemoteAddr = x.header, ctx.RemoteAddr().String()
-	x.request.Body, x.request.ContentLength = http.NoBody, int64(len(body))
-	if len(body) > 0 {
-		x.request.Body = io.NopCloser(&x.body)
+	x.request.Header, x.request.RemoteAddr = x.header, remote(ctx.RemoteAddr())
+	x.request.Body, x.request.ContentLength = http.NoBody, int64(len(sent))
+	if len(sent) > 0 {
+		x.request.Body = &x.body
 	}
 	return true
+}
+
+// remote writes an address as net/http does.
+func remote(at net.Addr) string {
+	tcp, ok := at.(*net.TCPAddr)
+	if !ok {
+		return at.String()
+	}
+	var room [64]byte
+	a := tcp.AddrPort()
+	return string(netip.AddrPortFrom(a.Addr().Unmap(), a.Port()).AppendTo(room[:0])) // a third of what String costs
 }
 
 // method is a text for the usual ones without making it.
