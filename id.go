@@ -59,10 +59,14 @@ func NewRequestID() (id RequestID) {
 	return id
 }
 
-// ParseID reads the canonical text of an identifier; anything else is an error.
+// ParseID reads the canonical text of an identifier; anything else is an error,
+// zeros too: read as "none", they would ask for all where one was meant.
 func ParseID[K kind](text string) (ID[K], error) {
 	var k K
 	id, err := typeid.Parse(k.prefix(), text)
+	if err == nil && id == [16]byte{} {
+		err = typeid.ErrMalformed
+	}
 	return ID[K](id), err
 }
 

@@ -264,7 +264,8 @@ func checkRole(m *Member) error {
 	return nil
 }
 
-// checkEmail folds an address to lower case. It need not be one that works: the
+// checkEmail folds the ASCII letters of an address to lower case: beyond them,
+// folding makes one of two people's addresses. It need not be one that works: the
 // link says that.
 func checkEmail(text string) (string, error) {
 	bad := Invalid("email", "must be an address such as name@example.com")
@@ -275,7 +276,7 @@ func checkEmail(text string) (string, error) {
 	if err != nil || a.Name != "" || a.Address != text || len(text) > maxEmail || strings.ContainsAny(text, " \"<>") {
 		return "", bad
 	}
-	return strings.ToLower(text), nil
+	return LowerASCII(text), nil
 }
 
 // employs refuses acting on, or making, a member that may more than the actor:

@@ -318,6 +318,45 @@ func TestSigningInWithAProvider(t *testing.T) {
 	wantCode(t, "no password", err, halberd.CodeUnauthorized)
 }
 
+// An invitation that has ended lets nobody in by another way either.
+func TestAnInvitationThatEndedIsNotAcceptedByAProvider(t *testing.T) {
+	w := fixture.New(t)
+	in, err := w.InviteMember(w.Ctx(), w.Admin, halberd.NewMember{Email: "ada@example.com", Role: "admin"})
+	if err != nil {
+		t.Fatal(err)
+	}
+	w.Clock.Pass(7 * 24 * time.Hour)
+	ada := halberd.Identity{Issuer: "https://id.example.com", Subject: "17", Email: "ada@example.com", EmailVerified: true}
+	_, err = w.SignInWith(w.Ctx(), ada, halberd.Request{})
+	wantCode(t, "after a week", err, halberd.CodeUnauthorized)
+	if _, err = w.InviteAgain(w.Ctx(), w.Admin, in.Member.ID); err != nil {
+		t.Fatal(err)
+	}
+	if _, err = w.SignInWith(w.Ctx(), ada, halberd.Request{}); err != nil {
+		t.Error(err)
+	}
+	w.Clock.Pass(7 * 24 * time.Hour)
+	if _, err = w.SignInWith(w.Ctx(), ada, halberd.Request{}); err != nil {
+		t.Errorf("a member who had accepted: %v", err)
+	}
+}
+
+// The Kelvin sign is k in lower case: whoever has such an address at the
+// provider is not the member whose address looks alike.
+func TestAnEmailThatLooksAlikeIsAnother(t *testing.T) {
+	w := fixture.New(t)
+	if _, err := w.InviteMember(w.Ctx(), w.Admin, halberd.NewMember{Email: "Kevin@example.com", Role: "admin"}); err != nil {
+		t.Fatal(err)
+	}
+	twin := halberd.Identity{Issuer: "https://id.example.com", Subject: "17", Email: "\u212Aevin@example.com", EmailVerified: true}
+	_, err := w.SignInWith(w.Ctx(), twin, halberd.Request{})
+	wantCode(t, "with a Kelvin sign", err, halberd.CodeUnauthorized)
+	twin.Email = "KEVIN@example.com"
+	if _, err := w.SignInWith(w.Ctx(), twin, halberd.Request{}); err != nil {
+		t.Error(err)
+	}
+}
+
 // A suspended organization's members do nothing.
 func TestASuspendedOrganizationsMembers(t *testing.T) {
 	w := fixture.New(t)

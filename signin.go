@@ -85,7 +85,7 @@ func (s *Service) SignIn(ctx context.Context, email, password string, r Request)
 	if s.passwords == nil {
 		return Signed{}, refuse(CodeForbidden, "signing in by password is switched off")
 	}
-	email = strings.ToLower(email)
+	email = LowerASCII(email)
 	settle, err := s.trySignIn(email, r.ClientIP)
 	if err != nil {
 		return Signed{}, err
@@ -141,7 +141,7 @@ func (s *Service) decoy() (string, error) {
 
 // SignInWith proves a member by an OpenID provider, which the caller has
 // verified. The first time, the provider's verified email links it to the member
-// who has it: that accepts an invitation.
+// who has it: that accepts an invitation which has not ended.
 func (s *Service) SignInWith(ctx context.Context, i Identity, r Request) (Signed, error) {
 	if s.closed.Load() {
 		return Signed{}, outward(ErrClosed)
@@ -154,7 +154,7 @@ func (s *Service) SignInWith(ctx context.Context, i Identity, r Request) (Signed
 	err := s.store.View(ctx, func(rd Reader) error {
 		row, err := rd.MemberWith(MemberName{Identity: i.text()})
 		if isAbsent(err) && i.EmailVerified && i.Email != "" {
-			row, err = rd.MemberWith(MemberName{Email: strings.ToLower(i.Email)})
+			row, err = rd.MemberWith(MemberName{Email: LowerASCII(i.Email)})
 		}
 		id = row.ID
 		return err
@@ -168,12 +168,12 @@ func (s *Service) SignInWith(ctx context.Context, i Identity, r Request) (Signed
 	return s.signed(ctx, id, ActionSignIn, r, func(m *Member) error {
 		switch {
 		case m.identity == i.text():
-		case m.identity != "", !i.EmailVerified, m.Email != strings.ToLower(i.Email):
+		case m.identity != "", !i.EmailVerified, m.Email != LowerASCII(i.Email):
 			return refused
 		default:
 			m.identity, m.Provider = i.text(), i.Issuer
 		}
-		if m.State == MemberInvited {
+		if m.State == MemberInvited && s.now().Before(m.InvitedUntil) {
 			m.accept()
 		}
 		if m.State != MemberActive {

@@ -12,6 +12,8 @@ const (
 	// keys may cost the store.
 	maxUsageKeys  = 1_000
 	maxUsageReads = 200_000
+	// lastUsageEnd is the end of the last year that RFC 3339 can write.
+	lastUsageEnd = 253_402_300_800 - 1
 )
 
 // UsageQuery selects a series. The zero query is the last 24 hours, by hour, of
@@ -121,6 +123,9 @@ func (q UsageQuery) span(now time.Time) (f UsageFilter, err error) {
 	}
 	f.From = max(f.From, 0)
 	f.To = max(f.To, f.From)
+	if f.To > lastUsageEnd {
+		return f, Invalid("to", "must be in the year 9999 at the latest")
+	}
 	points := (f.To - f.From) / step
 	switch {
 	case !q.From.IsZero() && !q.From.Before(q.To):

@@ -38,6 +38,8 @@ func TestS1_23_UsageOverHTTP(t *testing.T) {
 	}
 	for query, field := range map[string]string{
 		"step=week": "step", "from=yesterday": "from", "to=2024-01-32": "to", "from=": "from", "key_id=x": "key_id", "project_id=x": "project_id",
+		"to=9999-12-31": "to", "from=9999-12-31T00:00:00Z&to=9999-12-31T23:59:59Z": "to",
+		"project_id=prj_00000000000000000000000000": "project_id", "key_id=key_00000000000000000000000000": "key_id",
 		"from=2024-01-15&to=2024-01-14": "to", "from=2024-01-01&to=2024-01-03&step=minute": "step", "from=2000-01-01&to=2024-01-01": "from",
 		"key_id=" + id + "&external_id=acme": "key_id", "since=1h": "since", "from=2024-01-15&from=2024-01-14": "from",
 		"from=1969-12-31": "from", "from=2024-01-15T10:00:00+0100": "from",
