@@ -15,6 +15,7 @@ type stand struct {
 	api     *api
 	keys    *halberd
 	address string // of the gateway
+	asked   string // where the gateway asks
 	gateway *process
 }
 
@@ -31,6 +32,7 @@ func behindEach(t *testing.T, test func(*testing.T, *stand)) {
 	for _, g := range gateways {
 		t.Run(g.name, func(t *testing.T) {
 			s := &stand{t: t, api: openAPI(t), keys: openHalberd(t), address: free(t)}
+			s.asked = s.keys.address
 			g.open(s)
 			s.gateway.listens(s.address)
 			test(t, s)
@@ -74,7 +76,7 @@ func (s *stand) allowed(method, target string, lines ...string) (answer, seen) {
 // addresses replaced and nothing else.
 func (s *stand) shipped(dir string, names ...string) {
 	s.t.Helper()
-	put := strings.NewReplacer(halberdAddress, s.keys.address, apiAddress, s.api.address(), gatewayAddress, s.address)
+	put := strings.NewReplacer(halberdAddress, s.asked, apiAddress, s.api.address(), gatewayAddress, s.address)
 	for _, name := range names {
 		text, err := os.ReadFile(name)
 		if err != nil {
