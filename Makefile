@@ -44,12 +44,12 @@ packages:
 	$(STEP) packages scripts/debian.sh
 
 unit:
-	$(STEP) test scripts/gotest.sh -timeout 5m ./...
+	$(STEP) test scripts/gotest.sh -timeout 8m ./...
 	$(STEP) "test of the tools" go -C tools test ./...
 	$(STEP) "test with chi, echo and gin" go -C examples/frameworks test ./...
 
 race:
-	$(STEP) "race detector (with cgo)" env CGO_ENABLED=1 scripts/gotest.sh -race -timeout 8m $(RACY)
+	$(STEP) "race detector (with cgo)" env CGO_ENABLED=1 scripts/gotest.sh -race -timeout 12m $(RACY)
 
 bin/golangci-lint: tools/go.mod tools/go.sum
 	$(STEP) "building the linter" go -C tools build -trimpath -ldflags '-s -w' -o ../bin/golangci-lint \
