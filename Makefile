@@ -11,7 +11,7 @@ RACY := . $(addsuffix /...,$(wildcard ./storage ./server ./guard ./internal/inde
 
 STEP := @scripts/step.sh
 
-.PHONY: help build run test lint bench campaign golden packages unit race
+.PHONY: help build run test lint bench campaign screenshots golden packages unit race
 
 help: ## this list
 	@awk -F ':.*## ' '/^[a-z]+:.*## /{printf "  make %-10s %s\n", $$1, $$2}' Makefile
@@ -36,6 +36,10 @@ bench: ## the benchmarks; one by BENCH=<regexp>
 
 campaign: ## the long tests, which the gate leaves out; one room by ROOM=./<folder>
 	HALBERD_CAMPAIGN=1 scripts/gotest.sh -count=1 -timeout 3h $(or $(ROOM),./...)
+
+screenshots: packages ## pictures of every page of the console, into ./screenshots
+	mkdir -p screenshots
+	HALBERD_SCREENSHOTS=$(CURDIR)/screenshots go test -count=1 -run 'TestScreenshots$$' ./console
 
 golden: ## writes the golden files anew; read the difference before you commit
 	HALBERD_GOLDEN=write go test -count=1 ./...

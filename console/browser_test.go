@@ -39,13 +39,13 @@ const (
 	password = "correct horse battery"
 )
 
-func newSite(t *testing.T) *site {
+func newSite(t testing.TB) *site {
 	t.Helper()
 	return newSiteWith(t, nil)
 }
 
 // newSiteWith is newSite with further options of the console.
-func newSiteWith(t *testing.T, further func(*fixture.Clock, *console.Options)) *site {
+func newSiteWith(t testing.TB, further func(*fixture.Clock, *console.Options)) *site {
 	t.Helper()
 	store, err := sqlite.Open(t.Context(), t.TempDir(), sqlite.Options{})
 	if err != nil {

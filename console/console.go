@@ -72,9 +72,13 @@ func New(svc *halberd.Service, kept halberd.Sessions, o Options) (*Console, erro
 	if err != nil {
 		return nil, err
 	}
+	files, err := assets(static)
+	if err != nil {
+		return nil, err
+	}
 	c := &Console{
 		svc: svc, log: o.Log, public: public, closed: o.Closed, version: o.Version,
-		templates: tmpl, assets: assets(static), mux: http.NewServeMux(),
+		templates: tmpl, assets: files, mux: http.NewServeMux(),
 	}
 	if c.log == nil {
 		c.log = slog.New(slog.DiscardHandler)

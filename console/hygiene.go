@@ -2,6 +2,7 @@ package console
 
 import (
 	"net/http"
+	"strings"
 	"time"
 
 	"github.com/halberdhq/halberd"
@@ -23,8 +24,9 @@ type finding struct {
 
 type findingRow struct {
 	keyRow
-	Why  string
-	Acts []act
+	Why   string
+	Maker bool // who made it belongs to why
+	Acts  []act
 }
 
 // act is the next step beside a finding.
@@ -56,7 +58,7 @@ func hygienePage(x *exchange) error {
 			for i := range list.List {
 				k := &list.List[i]
 				if why, ok := look.why(k); ok {
-					f.Rows = append(f.Rows, findingRow{x.row(k, people), why, look.acts(k)})
+					f.Rows = append(f.Rows, findingRow{x.row(k, people), why, strings.HasPrefix(why, "Made"), look.acts(k)})
 				}
 			}
 			if cursor = list.Next; cursor == "" {

@@ -9,7 +9,7 @@ import (
 	"github.com/halberdhq/halberd"
 )
 
-const keysAPage = 50
+const keysAPage = 100
 
 // keysView is the list of keys.
 type keysView struct {

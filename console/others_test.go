@@ -2,6 +2,7 @@ package console_test
 
 import (
 	"encoding/csv"
+	"io"
 	"net/http"
 	"net/url"
 	"slices"
@@ -320,5 +321,45 @@ func TestTheAssetsAreSmall(t *testing.T) {
 	}
 	if total > 100_000 || total == 0 {
 		t.Errorf("the assets are %d bytes", total)
+	}
+}
+
+// TestAPageOf100KeysIsSmall: with everything it needs, and nothing cached, it is
+// under 60 kB over the wire.
+func TestAPageOf100KeysIsSmall(t *testing.T) {
+	s := newSite(t)
+	s.member()
+	if _, err := s.UpdateProject(s.Ctx(), s.Admin, s.Home, halberd.ProjectPatch{KeyCeiling: halberd.Some(200)}, 0); err != nil {
+		t.Fatal(err)
+	}
+	for i := range 120 {
+		s.Make(halberd.NewKey{Name: "A pipeline of the team number " + strconv.Itoa(i), ExpiresInDays: halberd.Some(halberd.ExpiresIn(5))})
+	}
+	v := s.visitor()
+	v.signIn(email, password)
+	total := 0
+	for _, at := range []string{"/settings/api-keys", "/assets/halberd.css", "/assets/app.js", "/assets/mark.svg"} {
+		r, err := http.NewRequestWithContext(t.Context(), http.MethodGet, s.URL+at, nil)
+		if err != nil {
+			t.Fatal(err)
+		}
+		r.Header.Set("Accept-Encoding", "gzip") // said by hand, the answer stays compressed
+		res, err := v.http.Do(r)
+		if err != nil {
+			t.Fatal(err)
+		}
+		b, err := io.ReadAll(res.Body)
+		_ = res.Body.Close()
+		if err != nil || res.StatusCode != http.StatusOK || res.Header.Get("Content-Encoding") != "gzip" {
+			t.Fatalf("%s: %d, %q, %v", at, res.StatusCode, res.Header.Get("Content-Encoding"), err)
+		}
+		t.Logf("%s: %d bytes", at, len(b))
+		total += len(b)
+	}
+	if total > 60_000 {
+		t.Errorf("%d bytes", total)
+	}
+	if n := strings.Count(v.get("/settings/api-keys").body, `class="lead"`); n != 100 {
+		t.Errorf("the page has %d rows", n)
 	}
 }

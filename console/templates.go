@@ -100,20 +100,12 @@ func (x *exchange) write(status int, name, title, here string, view any, compres
 	h.Set("Content-Type", "text/html; charset=utf-8")
 	body := out.Bytes()
 	if compress && strings.Contains(x.r.Header.Get("Accept-Encoding"), "gzip") {
-		var small bytes.Buffer
-		z, err := gzip.NewWriterLevel(&small, gzip.BestSpeed)
-		if err != nil {
-			return err
-		}
-		if _, err := z.Write(body); err != nil {
-			return err
-		}
-		if err := z.Close(); err != nil {
+		var err error
+		if body, err = zipped(body, gzip.BestSpeed); err != nil {
 			return err
 		}
 		h.Set("Content-Encoding", "gzip")
 		h.Add("Vary", "Accept-Encoding")
-		body = small.Bytes()
 	}
 	h.Set("Content-Length", strconv.Itoa(len(body)))
 	x.w.WriteHeader(status)

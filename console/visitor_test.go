@@ -14,7 +14,7 @@ import (
 // visitor is a browser without scripts: it keeps cookies and follows nothing.
 type visitor struct {
 	*site
-	t    *testing.T
+	t    testing.TB
 	http *http.Client
 	jar  http.CookieJar
 }
@@ -30,7 +30,7 @@ func (s *site) visitor() *visitor {
 	if err != nil {
 		s.T.Fatal(err)
 	}
-	v := &visitor{site: s, t: s.T.(*testing.T), jar: jar} //nolint:forcetypeassert // newSite takes no other
+	v := &visitor{site: s, t: s.T, jar: jar}
 	v.http = &http.Client{Jar: jar, CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse }}
 	return v
 }
@@ -92,7 +92,7 @@ func (v *visitor) hold(k *http.Cookie) {
 }
 
 // cookie is one that an answer sets.
-func (p page) cookie(t *testing.T, name string) *http.Cookie {
+func (p page) cookie(t testing.TB, name string) *http.Cookie {
 	t.Helper()
 	for _, k := range (&http.Response{Header: p.header}).Cookies() {
 		if k.Name == name {
