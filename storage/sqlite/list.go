@@ -28,6 +28,9 @@ func (r reader) Keys(f halberd.KeyFilter) ([]halberd.KeyRecord, error) {
 	for _, valueless := range []bool{false, true} {
 		nullable := f.Sort == halberd.SortExpires || f.Sort == halberd.SortLastUsed
 		passed := f.After != nil && f.After.Int == 0 // the first part, when nullable
+		if valueless && f.Sort == halberd.SortExpires && f.ExpiresBefore != 0 {
+			continue // what never ends does not end before: walking it all would find nothing
+		}
 		if valueless && !nullable || !valueless && nullable && passed || f.Limit > 0 && len(list) == f.Limit {
 			continue
 		}
