@@ -35,6 +35,7 @@ type Actor struct {
 	quota        *Quota
 	expiresAt    time.Time
 	digest       Digest     // of the secret that was presented
+	revision     int64      // of the directory that found it good; 0: none did
 	from         netip.Addr // where it was presented
 
 	request Request

@@ -355,6 +355,6 @@ func (s *Service) Authenticate(_ context.Context, secret Secret, r Request) (Act
 	return Actor{
 		kind: ActorKey, key: e.id, organization: own.organization, project: own.project, operator: p.operator,
 		scopes: p.scopes, resources: p.resources, ipAllow: p.ipAllow, rateLimits: p.rateLimits, quota: p.quota,
-		expiresAt: v.ExpiresAt, digest: digest, from: r.ClientIP, request: r,
+		expiresAt: v.ExpiresAt, digest: digest, revision: v.Revision, from: r.ClientIP, request: r,
 	}, nil
 }
