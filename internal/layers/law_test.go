@@ -60,6 +60,7 @@ var rooms = []room{
 	// Tests: rooms that no room above may import.
 	{path: "internal/layers"},
 	{path: "internal/fixture", may: ". storage/memory internal/password"},
+	{path: "internal/pgtest", may: "github.com/jackc/pgx/v5"}, // a private PostgreSQL
 	{path: "dialect"}, // the dialects together, over HTTP
 	{path: "docs"},    // the documents' examples, run
 	{path: "bench", may: "google.golang.org/grpc google.golang.org/protobuf github.com/envoyproxy/go-control-plane/envoy"}, // the doors of a running server, measured from outside
@@ -101,7 +102,7 @@ var words = []word{
 	{pkg: "math/rand/v2", why: "a value that can be guessed is no secret; use crypto/rand"},
 	{pkg: "encoding/json", never: "internal/request", why: "it accepts duplicate names, other letter cases and trailing documents"},
 	{pkg: "text/template", why: "it does not escape; use html/template"},
-	{pkg: "testing", only: "storage/storagetest internal/fixture", why: "it adds flags to the program"},
+	{pkg: "testing", only: "storage/storagetest internal/fixture internal/pgtest", why: "it adds flags to the program"},
 	{pkg: "log", why: "a log/slog.Logger is passed in"},
 	{pkg: "flag", only: "examples/hookshop/cmd/aphids-cli", why: "its flags are global; the command line is cobra's"},
 	{pkg: "expvar", why: "it registers a public page by itself"},
@@ -130,7 +131,7 @@ const (
 		pgregory.net/rapid github.com/anishathalye/porcupine go.uber.org/goleak
 		github.com/google/go-cmp github.com/getkin/kin-openapi github.com/chromedp/chromedp
 		github.com/chromedp/cdproto github.com/alicebob/miniredis/v2 github.com/coreos/go-oidc/v3/oidc/oidctest github.com/throttled/throttled/v2
-		github.com/coder/websocket github.com/dunglas/httpsfv
+		github.com/coder/websocket github.com/dunglas/httpsfv github.com/jackc/pgx/v5
 		github.com/envoyproxy/go-control-plane/envoy google.golang.org/grpc google.golang.org/protobuf go.yaml.in/yaml/v3`
 	testNever = "C net/http/pprof expvar"
 )
