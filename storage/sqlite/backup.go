@@ -19,14 +19,14 @@ func (s *Store) Backup(ctx context.Context, w io.Writer) (err error) {
 		return err
 	}
 	defer leave()
-	copied, err := os.CreateTemp(s.folder.path, "backup-*.tmp")
+	copied, err := os.CreateTemp(s.folder.Path, "backup-*.tmp")
 	if err != nil {
 		return fmt.Errorf("making a backup: %w", err)
 	}
 	defer func() {
 		err = errors.Join(err, copied.Close(), os.Remove(copied.Name()))
 	}()
-	c, err := connect(ctx, s.folder.file(keysName))
+	c, err := connect(ctx, s.folder.File(keysName))
 	if err != nil {
 		return unavailable(err)
 	}
@@ -42,7 +42,7 @@ func (s *Store) Backup(ctx context.Context, w io.Writer) (err error) {
 
 // removeBackups clears away what a Backup left that was cut short.
 func (f *folder) removeBackups() error {
-	left, err := filepath.Glob(filepath.Join(escapeGlob(f.path), "backup-*.tmp"))
+	left, err := filepath.Glob(filepath.Join(escapeGlob(f.Path), "backup-*.tmp"))
 	for _, path := range left {
 		if e := os.Remove(path); e != nil && !errors.Is(e, fs.ErrNotExist) {
 			err = errors.Join(err, e)

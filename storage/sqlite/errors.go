@@ -9,15 +9,16 @@ import (
 	sqlite3 "modernc.org/sqlite/lib"
 
 	"github.com/halberdhq/halberd"
+	"github.com/halberdhq/halberd/storage/internal/keeper"
 )
 
 // What Open may refuse a folder for, besides what the system says.
 var (
 	// ErrInUse says that another process, or another Store, holds the folder.
-	ErrInUse = errors.New("another hb serve runs here")
+	ErrInUse = keeper.ErrInUse
 	// ErrDamaged says that files are missing, cut short or unreadable. Nothing
 	// was made anew in their place.
-	ErrDamaged = errors.New("the folder is damaged")
+	ErrDamaged = keeper.ErrDamaged
 	// ErrNewer says that a newer version of Halberd has used the folder.
 	ErrNewer = errors.New("the folder was used by a newer version of Halberd")
 )

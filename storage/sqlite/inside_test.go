@@ -221,7 +221,7 @@ func TestMigrationsAreRunOnceAndLeaveDataAlone(t *testing.T) {
 		t.Fatal(err)
 	}
 	for range 3 {
-		if err := migrate(t.Context(), s.folder.file(keysName), "keys"); err != nil {
+		if err := migrate(t.Context(), s.folder.File(keysName), "keys"); err != nil {
 			t.Fatal(err)
 		}
 	}

@@ -4,8 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"io/fs"
-	"os"
 
 	"github.com/halberdhq/halberd"
 )
@@ -35,30 +33,13 @@ func (s *Store) Integrity(ctx context.Context) (findings []string, err error) {
 	}); err != nil {
 		return findings, err
 	}
-	if _, err := readPepper(s.folder.file(pepperName)); err != nil {
-		found("%v", err)
-	}
-	if damaged, err := s.Tombstones(ctx, func(halberd.Tombstone) error { return nil }); err != nil {
-		found("%v", err)
-	} else if damaged > 0 {
-		found("%s has %d lines that cannot be read", tombsName, damaged)
-	}
-	for _, name := range []string{".", keysName, usageName, pepperName, tombsName, adminName} {
-		info, err := os.Stat(s.folder.file(name))
-		switch {
-		case errors.Is(err, fs.ErrNotExist):
-		case err != nil:
-			found("%v", err)
-		case info.Mode().Perm()&0o077 != 0:
-			found("%s may be used by others than its owner (mode %04o): chmod go= it", s.folder.file(name), info.Mode().Perm())
-		}
-	}
+	s.keeper.Check(found, keysName, usageName)
 	return findings, nil
 }
 
 // checkDatabase runs SQLite's own check on a connection of its own.
 func (s *Store) checkDatabase(ctx context.Context, name string, found func(string, ...any)) (err error) {
-	c, err := connect(ctx, s.folder.file(name), "PRAGMA query_only = 1")
+	c, err := connect(ctx, s.folder.File(name), "PRAGMA query_only = 1")
 	if err != nil {
 		return unavailable(err)
 	}

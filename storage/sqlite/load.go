@@ -57,7 +57,7 @@ func (s *Store) Load(ctx context.Context, parts int, revokedSince int64, each fu
 		return err
 	}
 	if n := loaded.Load(); n < expected {
-		return fmt.Errorf("%s: %d keys of %d can be read: %w; restore a backup", s.folder.file(keysName), n, expected, ErrDamaged)
+		return fmt.Errorf("%s: %d keys of %d can be read: %w; restore a backup", s.folder.File(keysName), n, expected, ErrDamaged)
 	}
 	return nil
 }
@@ -72,7 +72,7 @@ type loader struct {
 
 // load takes stretches of rows, one after the other, until there are no more.
 func (l *loader) load(ctx context.Context, f *folder, next *atomic.Int64, last, revokedSince int64) (err error) {
-	c, err := connect(ctx, f.file(keysName), "PRAGMA query_only = 1", "PRAGMA cache_size = -8192")
+	c, err := connect(ctx, f.File(keysName), "PRAGMA query_only = 1", "PRAGMA cache_size = -8192")
 	if err != nil {
 		return unavailable(err)
 	}

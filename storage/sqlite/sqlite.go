@@ -10,8 +10,8 @@
 //
 // Start at Open. All changes go through one goroutine (writer.go), which
 // gathers waiting Updates into one disk write; lists are in list.go, the fast
-// reading of all keys at start is in load.go, the files that are no database
-// in pepper.go and journal.go, copies and checks in backup.go and integrity.go.
+// reading of all keys at start is in load.go, the files that are no database in
+// keeper.go, copies and checks in backup.go and integrity.go.
 package sqlite
 
 import (
@@ -23,6 +23,7 @@ import (
 	"sync"
 
 	"github.com/halberdhq/halberd"
+	"github.com/halberdhq/halberd/storage/internal/keeper"
 )
 
 // Options tune a Store. The zero value is right for nearly everyone.
@@ -41,8 +42,7 @@ type Store struct {
 	writer  *writer
 	readers chan *conn // those at rest
 	usage   *usageLog
-	pepper  sync.Mutex // held while the pepper file is read or made
-	tombs   *journal
+	keeper  *keeper.Keeper
 
 	gate struct {
 		sync.RWMutex // held for reading while a call comes in
@@ -58,10 +58,11 @@ var _ halberd.Store = (*Store)(nil)
 // (ErrNewer), or in which something is missing or cut short (ErrDamaged): a
 // new database is only made where there are no traces of an old one.
 func Open(ctx context.Context, dir string, options Options) (_ *Store, err error) {
-	f, err := openFolder(dir)
+	held, err := keeper.Open(dir)
 	if err != nil {
 		return nil, fmt.Errorf("opening the data folder: %w", err)
 	}
+	f := &folder{held}
 	if options.Log == nil {
 		options.Log = slog.Default()
 	}
@@ -95,7 +96,7 @@ func Open(ctx context.Context, dir string, options Options) (_ *Store, err error
 		}
 		s.readers <- c
 	}
-	if s.tombs, err = openJournal(f, options.Log); err != nil {
+	if s.keeper, err = f.Keep(options.Log); err != nil {
 		return nil, err
 	}
 	go s.writer.run()
@@ -106,26 +107,26 @@ func Open(ctx context.Context, dir string, options Options) (_ *Store, err error
 // there were changes is refused; one that is merely older may be a restored
 // backup, which is allowed, and said aloud.
 func (s *Store) compareMark(log *slog.Logger) error {
-	seen, found := s.folder.marked(), s.writer.census.revision
+	seen, found := s.folder.Marked(), s.writer.census.revision
 	if seen <= found {
 		return nil
 	}
 	if found == 0 {
 		return fmt.Errorf("%s is empty, and it held %d changes: %w; was %s-wal deleted? Put it back, or restore a backup",
-			s.folder.file(keysName), seen, ErrDamaged, keysName)
+			s.folder.File(keysName), seen, ErrDamaged, keysName)
 	}
 	log.Warn("the database is older than what this folder has held: a backup was restored, or "+keysName+"-wal was deleted or damaged",
-		"folder", s.folder.path, "revision", found, "revision_seen", seen)
+		"folder", s.folder.Path, "revision", found, "revision_seen", seen)
 	return nil
 }
 
 // connectReader opens a connection that cannot write, with the usage beside.
 func connectReader(ctx context.Context, f *folder) (*conn, error) {
-	return connect(ctx, f.file(keysName), attachUsage(f), "PRAGMA query_only = 1")
+	return connect(ctx, f.File(keysName), attachUsage(f), "PRAGMA query_only = 1")
 }
 
 func attachUsage(f *folder) string {
-	return "ATTACH '" + fileURI(f.file(usageName), "ro") + "' AS usage" // a URI holds no quotes
+	return "ATTACH '" + fileURI(f.File(usageName), "ro") + "' AS usage" // a URI holds no quotes
 }
 
 // enter begins a call; the function it returns ends it.
@@ -188,8 +189,8 @@ func (s *Store) Close() error {
 
 // release closes whatever has been opened; the lock goes last.
 func (s *Store) release() (err error) {
-	if s.tombs != nil {
-		err = errors.Join(err, s.tombs.close())
+	if s.keeper != nil {
+		err = errors.Join(err, s.keeper.Close())
 	}
 	for len(s.readers) > 0 {
 		err = errors.Join(err, (<-s.readers).close())
@@ -200,5 +201,5 @@ func (s *Store) release() (err error) {
 	if s.usage != nil {
 		err = errors.Join(err, s.usage.conn.close())
 	}
-	return errors.Join(err, s.folder.close())
+	return errors.Join(err, s.folder.Close())
 }

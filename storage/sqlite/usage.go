@@ -25,7 +25,7 @@ type usageLog struct {
 func openUsage(ctx context.Context, f *folder) (*usageLog, error) {
 	l := &usageLog{latest: latest{uses: map[halberd.KeyID]halberd.KeyUse{}}}
 	var err error
-	l.conn, err = connect(ctx, f.file(usageName), "PRAGMA journal_mode = WAL", "PRAGMA synchronous = NORMAL",
+	l.conn, err = connect(ctx, f.File(usageName), "PRAGMA journal_mode = WAL", "PRAGMA synchronous = NORMAL",
 		"PRAGMA wal_autocheckpoint = 4000", "PRAGMA cache_size = -32768",
 		"PRAGMA temp_store = MEMORY") // what undoes one statement of many rows: in a file it took half the time
 	if err == nil {
@@ -41,7 +41,7 @@ func openUsage(ctx context.Context, f *folder) (*usageLog, error) {
 		if l.conn != nil {
 			_ = l.conn.close()
 		}
-		return nil, damage(fmt.Errorf("%s: %w", f.file(usageName), err))
+		return nil, damage(fmt.Errorf("%s: %w", f.File(usageName), err))
 	}
 	return l, nil
 }

@@ -59,13 +59,13 @@ func openWriter(ctx context.Context, f *folder, usage *usageLog, log *slog.Logge
 		if w.conn != nil {
 			err = errors.Join(err, w.conn.close())
 		}
-		return nil, damage(fmt.Errorf("%s: %w", f.file(keysName), err))
+		return nil, damage(fmt.Errorf("%s: %w", f.File(keysName), err))
 	}
 	return w, nil
 }
 
 func (w *writer) connect(ctx context.Context) (err error) {
-	w.conn, err = connect(ctx, w.folder.file(keysName),
+	w.conn, err = connect(ctx, w.folder.File(keysName),
 		"PRAGMA journal_mode = WAL", "PRAGMA synchronous = FULL", "PRAGMA wal_autocheckpoint = 4000",
 		"PRAGMA cache_size = -65536", "PRAGMA temp_store = MEMORY", // savepoints undone from memory
 		attachUsage(w.folder))
@@ -272,7 +272,7 @@ func (w *writer) commit(before census) error {
 		return errors.Join(err, w.rollback())
 	}
 	if w.census.revision != before.revision {
-		_ = w.folder.mark(w.census.revision) // a mark that is behind is no harm
+		_ = w.folder.Mark(w.census.revision) // a mark that is behind is no harm
 	}
 	return nil
 }

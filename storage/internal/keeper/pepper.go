@@ -1,8 +1,7 @@
-package sqlite
+package keeper
 
 import (
 	"bytes"
-	"context"
 	"encoding/hex"
 	"errors"
 	"fmt"
@@ -12,27 +11,22 @@ import (
 	"github.com/halberdhq/halberd"
 )
 
-// Pepper implements halberd.Keeper: a file of hexadecimal lines, one for each
-// layer, that appears whole or not at all.
-func (s *Store) Pepper(ctx context.Context, create []byte) ([]byte, error) {
-	leave, err := s.enter(ctx)
-	if err != nil {
-		return nil, err
-	}
-	defer leave()
-	s.pepper.Lock()
-	defer s.pepper.Unlock()
-	kept, err := readPepper(s.folder.file(pepperName))
+// Pepper keeps the pepper in a file of hexadecimal lines, one for each layer,
+// that appears whole or not at all. It means what halberd.Keeper says.
+func (k *Keeper) Pepper(create []byte) ([]byte, error) {
+	k.pepper.Lock()
+	defer k.pepper.Unlock()
+	kept, err := readPepper(k.folder.File(PepperName))
 	if !errors.Is(err, fs.ErrNotExist) {
 		return kept, err
 	}
 	if create == nil {
 		return nil, halberd.ErrNotFound
 	}
-	if err := s.folder.writePepper(create); err != nil {
+	if err := k.folder.writePepper(create); err != nil {
 		return nil, fmt.Errorf("keeping the pepper: %w", err)
 	}
-	return readPepper(s.folder.file(pepperName))
+	return readPepper(k.folder.File(PepperName))
 }
 
 func readPepper(path string) (pepper []byte, err error) {
@@ -54,7 +48,7 @@ func readPepper(path string) (pepper []byte, err error) {
 }
 
 // writePepper is called with the folder locked and no pepper in it.
-func (f *folder) writePepper(pepper []byte) error {
+func (f *Folder) writePepper(pepper []byte) error {
 	if len(pepper) == 0 || len(pepper)%halberd.PepperLen != 0 {
 		return fmt.Errorf("a pepper of %d bytes is not made of layers of %d", len(pepper), halberd.PepperLen)
 	}
@@ -62,15 +56,15 @@ func (f *folder) writePepper(pepper []byte) error {
 	for ; len(pepper) > 0; pepper = pepper[halberd.PepperLen:] {
 		text = append(hex.AppendEncode(text, pepper[:halberd.PepperLen]), '\n')
 	}
-	path := f.file(pepperName)
+	path := f.File(PepperName)
 	if err := os.Remove(path + ".new"); err != nil && !errors.Is(err, fs.ErrNotExist) {
 		return err
 	}
-	if err := writeNew(path+".new", text); err != nil {
+	if err := WriteNew(path+".new", text); err != nil {
 		return err
 	}
 	if err := os.Rename(path+".new", path); err != nil {
 		return err
 	}
-	return syncFolder(f.path)
+	return SyncFolder(f.Path)
 }

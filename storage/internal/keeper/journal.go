@@ -1,9 +1,8 @@
-package sqlite
+package keeper
 
 import (
 	"bufio"
 	"bytes"
-	"context"
 	"encoding/hex"
 	"errors"
 	"fmt"
@@ -45,9 +44,9 @@ type stroke struct {
 	err   error
 }
 
-func openJournal(f *folder, log *slog.Logger) (*journal, error) {
-	j := &journal{path: f.file(tombsName), log: log}
-	there, err := f.has(tombsName)
+func openJournal(f *Folder, log *slog.Logger) (*journal, error) {
+	j := &journal{path: f.File(TombsName), log: log}
+	there, err := f.Has(TombsName)
 	if err != nil {
 		return nil, err
 	}
@@ -55,7 +54,7 @@ func openJournal(f *folder, log *slog.Logger) (*journal, error) {
 		return nil, err
 	}
 	if !there {
-		err = syncFolder(f.path)
+		err = SyncFolder(f.Path)
 	}
 	if err == nil {
 		j.torn, err = endsTorn(j.file)
@@ -89,17 +88,12 @@ func endsTorn(f *os.File) (bool, error) {
 
 func (j *journal) close() error { return j.file.Close() }
 
-// Entomb implements halberd.Keeper.
-func (s *Store) Entomb(ctx context.Context, ts []halberd.Tombstone) error {
-	leave, err := s.enter(ctx)
-	if err != nil {
-		return err
-	}
-	defer leave()
+// Entomb means what halberd.Keeper says.
+func (k *Keeper) Entomb(ts []halberd.Tombstone) error {
 	if len(ts) == 0 {
 		return nil
 	}
-	if err := s.tombs.append(ts); err != nil {
+	if err := k.tombs.append(ts); err != nil {
 		return &halberd.Error{
 			Code: halberd.CodeUnavailable, Message: "the journal of revocations cannot be written", RetryAfter: time.Second, Err: err,
 		}
@@ -145,7 +139,9 @@ func (j *journal) write() {
 	n, err := j.file.Write(lines)
 	j.size += int64(n)
 	if err == nil {
-		if err = j.file.Sync(); err != nil { // see errUnsynced
+		// The system may have dropped what it could not write and say of the next
+		// sync that all is well, so only a new process may go on.
+		if err = j.file.Sync(); err != nil {
 			j.failed = err
 			j.log.Error("a sync of revoked.log failed: keys are revoked, but their revocations are not noted beside the database until the server is restarted", "why", err)
 		}
@@ -178,14 +174,9 @@ func parseLine(line []byte) (t halberd.Tombstone, ok bool) {
 	return halberd.Tombstone{Key: id, At: at.Unix(), MAC: [32]byte(mac)}, true
 }
 
-// Tombstones implements halberd.Keeper.
-func (s *Store) Tombstones(ctx context.Context, each func(halberd.Tombstone) error) (damaged int, err error) {
-	leave, err := s.enter(ctx)
-	if err != nil {
-		return 0, err
-	}
-	defer leave()
-	f, err := os.Open(s.tombs.path)
+// Tombstones means what halberd.Keeper says.
+func (k *Keeper) Tombstones(each func(halberd.Tombstone) error) (damaged int, err error) {
+	f, err := os.Open(k.tombs.path)
 	if err != nil {
 		return 0, fmt.Errorf("reading the journal of revocations: %w", err)
 	}

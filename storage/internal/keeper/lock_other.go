@@ -1,6 +1,6 @@
 //go:build !(linux || darwin || freebsd || netbsd || openbsd || dragonfly)
 
-package sqlite
+package keeper
 
 import (
 	"errors"
@@ -9,5 +9,5 @@ import (
 
 // lockFile refuses: without a lock two servers could write the same folder.
 func lockFile(*os.File) error {
-	return errors.New("the SQLite engine needs file locks (flock), which this system does not have")
+	return errors.New("a data folder needs file locks (flock), which this system does not have")
 }
