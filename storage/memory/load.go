@@ -9,18 +9,18 @@ import (
 
 // Load implements halberd.Store.
 func (s *Store) Load(ctx context.Context, parts int, revokedSince int64, each func([]halberd.KeyRecord) error) error {
-	s.mu.RLock()
+	s.db.mu.RLock()
 	if err := s.usable(ctx); err != nil {
-		s.mu.RUnlock()
+		s.db.mu.RUnlock()
 		return err
 	}
 	var all []*halberd.KeyRecord
-	for _, k := range s.keys {
+	for _, k := range s.db.keys {
 		if k.State != halberd.StateRevoked || k.RevokedAt >= revokedSince {
 			all = append(all, k)
 		}
 	}
-	s.mu.RUnlock()
+	s.db.mu.RUnlock()
 
 	ctx, stop := context.WithCancelCause(ctx)
 	defer stop(nil)

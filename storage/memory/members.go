@@ -73,12 +73,12 @@ type session struct {
 
 // Session implements halberd.Sessions.
 func (s *Store) Session(ctx context.Context, token [32]byte, now int64) ([]byte, error) {
-	s.mu.RLock()
-	defer s.mu.RUnlock()
+	s.db.mu.RLock()
+	defer s.db.mu.RUnlock()
 	if err := s.usable(ctx); err != nil {
 		return nil, err
 	}
-	got, found := s.sessions[token]
+	got, found := s.db.sessions[token]
 	if !found || got.endsAt <= now {
 		return nil, halberd.ErrNotFound
 	}
@@ -87,29 +87,29 @@ func (s *Store) Session(ctx context.Context, token [32]byte, now int64) ([]byte,
 
 // PutSession implements halberd.Sessions.
 func (s *Store) PutSession(ctx context.Context, token [32]byte, data []byte, endsAt, now int64) error {
-	s.mu.Lock()
-	defer s.mu.Unlock()
+	s.db.mu.Lock()
+	defer s.db.mu.Unlock()
 	if err := s.usable(ctx); err != nil {
 		return err
 	}
 	dropped := 0
-	for t, old := range s.sessions {
+	for t, old := range s.db.sessions {
 		if old.endsAt <= now && dropped < 100 {
-			delete(s.sessions, t)
+			delete(s.db.sessions, t)
 			dropped++
 		}
 	}
-	s.sessions[token] = session{slices.Clone(data), endsAt}
+	s.db.sessions[token] = session{slices.Clone(data), endsAt}
 	return nil
 }
 
 // EndSession implements halberd.Sessions.
 func (s *Store) EndSession(ctx context.Context, token [32]byte) error {
-	s.mu.Lock()
-	defer s.mu.Unlock()
+	s.db.mu.Lock()
+	defer s.db.mu.Unlock()
 	if err := s.usable(ctx); err != nil {
 		return err
 	}
-	delete(s.sessions, token)
+	delete(s.db.sessions, token)
 	return nil
 }

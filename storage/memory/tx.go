@@ -14,6 +14,22 @@ type tx struct {
 	changes changes.Set
 }
 
+// run runs a transaction and undoes it unless it returns nil: when it panics, or
+// its goroutine ends, as well.
+func (t *tx) run(fn func() error) error {
+	kept := false
+	defer func() {
+		if !kept {
+			t.rollback()
+		}
+	}()
+	if err := fn(); err != nil {
+		return err
+	}
+	kept = true
+	return nil
+}
+
 func (t *tx) rollback() {
 	for _, undo := range slices.Backward(t.undo) {
 		undo()

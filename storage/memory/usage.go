@@ -30,31 +30,31 @@ func (s *Store) NoteUsage(ctx context.Context, b halberd.UsageBatch) error { ret
 
 // AddUsage implements halberd.Usage.
 func (s *Store) AddUsage(ctx context.Context, b halberd.UsageBatch) error {
-	s.mu.Lock()
-	defer s.mu.Unlock()
+	s.db.mu.Lock()
+	defer s.db.mu.Unlock()
 	if err := s.usable(ctx); err != nil {
 		return err
 	}
 	if b.Writer != [16]byte{} {
-		if b.Number <= s.batches[b.Writer] {
+		if b.Number <= s.db.batches[b.Writer] {
 			return nil
 		}
-		s.batches[b.Writer] = b.Number
+		s.db.batches[b.Writer] = b.Number
 	}
 	for _, c := range b.Counts {
-		s.count(0, slot{c.Minute, c.Key, c.Verdict}, c.Count)
-		s.count(0, slot{c.Minute, c.Organization, c.Verdict}, c.Count)
+		s.db.count(0, slot{c.Minute, c.Key, c.Verdict}, c.Count)
+		s.db.count(0, slot{c.Minute, c.Organization, c.Verdict}, c.Count)
 		if !c.Project.IsZero() {
-			s.count(0, slot{c.Minute, c.Project, c.Verdict}, c.Count)
+			s.db.count(0, slot{c.Minute, c.Project, c.Verdict}, c.Count)
 		}
 	}
 	for _, u := range b.Uses {
-		old := s.lastUsed[u.Key]
+		old := s.db.lastUsed[u.Key]
 		if !u.Sampled {
 			u.From, u.Agent = old.From, old.Agent
 		}
 		if u.At >= old.At {
-			s.lastUsed[u.Key] = u
+			s.db.lastUsed[u.Key] = u
 		}
 	}
 	return nil
@@ -77,16 +77,16 @@ func (at slot) in(step halberd.UsageStep) slot {
 
 // TidyUsage implements halberd.Usage. It does everything at once.
 func (s *Store) TidyUsage(ctx context.Context, t halberd.UsageTidying) (more bool, err error) {
-	s.mu.Lock()
-	defer s.mu.Unlock()
+	s.db.mu.Lock()
+	defer s.db.mu.Unlock()
 	if err := s.usable(ctx); err != nil {
 		return false, err
 	}
-	s.carry(0, t.Until)
-	s.carry(1, s.usage[0].carried-s.usage[0].carried%halberd.StepHour.Seconds())
-	s.drop(0, min(t.KeepMinutes, s.usage[0].carried))
-	s.drop(1, min(t.KeepHours, s.usage[1].carried))
-	s.drop(2, t.KeepDays)
+	s.db.carry(0, t.Until)
+	s.db.carry(1, s.db.usage[0].carried-s.db.usage[0].carried%halberd.StepHour.Seconds())
+	s.db.drop(0, min(t.KeepMinutes, s.db.usage[0].carried))
+	s.db.drop(1, min(t.KeepHours, s.db.usage[1].carried))
+	s.db.drop(2, t.KeepDays)
 	return false, nil
 }
 
