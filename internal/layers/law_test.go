@@ -35,7 +35,7 @@ var rooms = []room{
 	{path: "storage/postgres", may: ". storage/internal/changes storage/internal/keeper github.com/jackc/pgx/v5 github.com/pressly/goose/v3", planned: true},
 	{path: "storage/storagetest", may: "."}, // the contract; imported by tests only
 	{path: "limits/redis", may: ". github.com/redis/rueidis", planned: true},
-	{path: "notify", may: ". github.com/wneessen/go-mail github.com/standard-webhooks/standard-webhooks/libraries", planned: true},
+	{path: "notify", may: ". github.com/wneessen/go-mail github.com/standard-webhooks/standard-webhooks/libraries github.com/go-json-experiment/json"},
 	{path: "jobs", may: ". github.com/riverqueue/river", planned: true},
 
 	// Surfaces: each speaks one language and knows only the ground.
