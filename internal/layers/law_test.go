@@ -66,6 +66,8 @@ var rooms = []room{
 	{path: "docs"},    // the documents' examples, run
 	{path: "bench", may: "google.golang.org/grpc google.golang.org/protobuf github.com/envoyproxy/go-control-plane/envoy"}, // the doors of a running server, measured from outside
 
+	{path: "prove"}, // the proof of revocation on many nodes: servers, a PostgreSQL and faults, judged from outside
+
 	// Examples: programs of others, as they would write them.
 	{path: "examples/hookshop", may: ". guard"},
 	{path: "examples/hookshop/consumer"},
