@@ -152,6 +152,7 @@ const (
 	ActionSignOut            Action = "member.sign_out"    // every session of a member was ended
 	ActionUpdateSelf         Action = "member.update_self" // a member's own name or password
 	ActionReadAudit          Action = "audit.read"
+	ActionReadEvents         Action = "event.read"
 	ActionStart              Action = "instance.start"   // the first start
 	ActionRecover            Action = "instance.recover" // a new admin key, at the machine
 )
@@ -167,7 +168,7 @@ func (a Actor) permits(act Action) bool {
 	case ActionReadKeys, ActionReadUsage, ActionReadProjects:
 		return a.scopes.Holds(ScopeRead)
 	case ActionCreateKey, ActionUpdateKey, ActionRotateKey, ActionEndOverlap, ActionRevokeKey, ActionBulkKeys,
-		ActionUpdateProject, ActionReadAudit:
+		ActionUpdateProject, ActionReadAudit, ActionReadEvents:
 		return a.scopes.Holds(ScopeAdmin)
 	case ActionUpdateSelf:
 		return a.kind == ActorMember

@@ -92,7 +92,7 @@ func (s *Service) change(ctx context.Context, by Actor, act Action, fn func(tx T
 		return err
 	}
 	var seen sentences
-	err := s.store.Update(ctx, func(tx Tx) error {
+	err := s.update(ctx, func(tx Tx) error {
 		seen = sentences{Tx: tx}
 		tx = &seen
 		fresh, err := s.refresh(tx, by)
@@ -261,7 +261,7 @@ func (s *Service) flushDenials(ctx context.Context) error {
 		}
 	}
 	if len(due) > 0 {
-		err := s.store.Update(ctx, func(tx Tx) error {
+		err := s.update(ctx, func(tx Tx) error {
 			for _, n := range due {
 				if err := n.write(tx); err != nil {
 					return err

@@ -23,6 +23,9 @@ type (
 	memberKind       struct{}
 	auditKind        struct{}
 	requestKind      struct{}
+	eventKind        struct{}
+	webhookKind      struct{}
+	deliveryKind     struct{}
 )
 
 func (keyKind) prefix() string          { return "key" }
@@ -31,6 +34,9 @@ func (organizationKind) prefix() string { return "org" }
 func (memberKind) prefix() string       { return "mem" }
 func (auditKind) prefix() string        { return "aud" }
 func (requestKind) prefix() string      { return "req" }
+func (eventKind) prefix() string        { return "evt" }
+func (webhookKind) prefix() string      { return "whk" }
+func (deliveryKind) prefix() string     { return "dlv" }
 
 // The identifiers of the product.
 type (
@@ -40,6 +46,9 @@ type (
 	MemberID       = ID[memberKind]       // mem_…
 	AuditID        = ID[auditKind]        // aud_…
 	RequestID      = ID[requestKind]      // req_…
+	EventID        = ID[eventKind]        // evt_…
+	WebhookID      = ID[webhookKind]      // whk_…
+	DeliveryID     = ID[deliveryKind]     // dlv_…
 )
 
 // NewID makes an identifier that sorts after every earlier one of this process.
@@ -84,6 +93,15 @@ func ParseMemberID(text string) (MemberID, error) { return ParseID[memberKind](t
 
 // ParseAuditID reads `aud_…`.
 func ParseAuditID(text string) (AuditID, error) { return ParseID[auditKind](text) }
+
+// ParseEventID reads `evt_…`.
+func ParseEventID(text string) (EventID, error) { return ParseID[eventKind](text) }
+
+// ParseWebhookID reads `whk_…`.
+func ParseWebhookID(text string) (WebhookID, error) { return ParseID[webhookKind](text) }
+
+// ParseDeliveryID reads `dlv_…`.
+func ParseDeliveryID(text string) (DeliveryID, error) { return ParseID[deliveryKind](text) }
 
 // IsZero reports whether id means "none".
 func (id ID[K]) IsZero() bool { return id == ID[K]{} }
@@ -134,3 +152,9 @@ func NewAuditID() AuditID { return NewID[auditKind]() }
 
 // NewMemberID makes a member's identifier.
 func NewMemberID() MemberID { return NewID[memberKind]() }
+
+// NewEventID makes an event's identifier.
+func NewEventID() EventID { return NewID[eventKind]() }
+
+// NewWebhookID makes a webhook's identifier.
+func NewWebhookID() WebhookID { return NewID[webhookKind]() }

@@ -56,7 +56,7 @@ func (s *Service) replayTombstones(ctx context.Context) error {
 
 // revokeEntombed revokes those of ts whose rows are not revoked.
 func (s *Service) revokeEntombed(ctx context.Context, ts []Tombstone) error {
-	return s.store.Update(ctx, func(tx Tx) error {
+	return s.update(ctx, func(tx Tx) error {
 		for _, t := range ts {
 			r, err := tx.Key(t.Key)
 			if errors.Is(err, ErrNotFound) || (err == nil && r.State == StateRevoked) {

@@ -52,7 +52,7 @@ func (s *Service) openSeal(ctx context.Context, pepper []byte) error {
 	case revision != 0:
 		return refuse(CodeUnavailable, "the store has keys but no pepper fingerprint: it was damaged or edited; restore a backup")
 	}
-	return s.store.Update(ctx, func(tx Tx) error { return tx.SetMeta(metaPepper, s.seal.fingerprint) })
+	return s.update(ctx, func(tx Tx) error { return tx.SetMeta(metaPepper, s.seal.fingerprint) })
 }
 
 // load fills the directory. Damaged rows are left out and reported: their keys

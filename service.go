@@ -43,6 +43,7 @@ type Service struct {
 	owed     debts
 	unburied map[KeyID]Tombstone // while New runs: revoked keys that the journal may lack
 
+	filled   chan struct{} // of one place: see OutboxFilled
 	closing  chan struct{}
 	closed   atomic.Bool
 	flushing sync.Mutex // held while the tally is drained and stored
@@ -86,7 +87,8 @@ const (
 // store is the Service's from now on: Close closes it.
 func New(ctx context.Context, store Store, o Options) (*Service, error) {
 	s := &Service{
-		store: store, log: o.Logger, clock: o.Now, passwords: o.Passwords, closing: make(chan struct{}),
+		store: store, log: o.Logger, clock: o.Now, passwords: o.Passwords,
+		filled: make(chan struct{}, 1), closing: make(chan struct{}),
 	}
 	if s.log == nil {
 		s.log = slog.New(slog.DiscardHandler)

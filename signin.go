@@ -319,7 +319,7 @@ func guessable(text, email string) bool {
 // what a session keeps.
 func (s *Service) signed(ctx context.Context, id MemberID, act Action, r Request, fn func(*Member) error) (Signed, error) {
 	var out Signed
-	err := s.store.Update(ctx, func(tx Tx) error {
+	err := s.update(ctx, func(tx Tx) error {
 		row, err := tx.Member(id)
 		if err != nil {
 			return err

@@ -100,6 +100,8 @@ type Reader interface {
 	// the reverse.
 	Audit(f AuditFilter) ([]AuditRecord, error)
 
+	EventReader
+
 	// Usage lists what f selects, by start and verdict, and the time before
 	// which counts of that step were dropped; 0: none were.
 	Usage(f UsageFilter) (sums []UsageSum, droppedBefore int64, err error)
@@ -141,6 +143,8 @@ type Tx interface {
 	// ErrNotFound when there is no such record. Nothing else about an audit
 	// record ever changes.
 	CountDenied(id AuditID, more int64) error
+
+	EventWriter
 }
 
 // KeyRecord is a key as engines keep it. Times are Unix seconds, 0 for none.

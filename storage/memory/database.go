@@ -36,6 +36,7 @@ func NewDatabase() *Database {
 		batches:       map[[16]byte]int64{},
 		lastUsed:      map[halberd.KeyID]halberd.KeyUse{},
 		quotas:        map[halberd.QuotaID]halberd.QuotaRecord{},
+		eventSeqs:     map[halberd.EventID]int64{},
 		rows:          map[halberd.Incarnation]halberd.NodeRecord{},
 	}}
 }
@@ -56,6 +57,9 @@ type state struct {
 	audit         []halberd.AuditRecord // in the order they were recorded
 	audited       map[halberd.AuditID]int
 	quotas        map[halberd.QuotaID]halberd.QuotaRecord
+	events        []halberd.EventRecord // by Seq
+	eventSeqs     map[halberd.EventID]int64
+	lastSeq       int64
 
 	usage    [len(steps)]sums   // by minute, hour, day
 	batches  map[[16]byte]int64 // the number of each writer's last batch

@@ -32,6 +32,7 @@ func Run(t *testing.T, open func(t *testing.T) halberd.Store) {
 		{"members", memberCases},
 		{"quotas", quotaCases},
 		{"audit", auditCases},
+		{"events", eventCases},
 		{"transactions", transactionCases},
 		{"following", followCases},
 		{"load", loadCases},

@@ -266,6 +266,7 @@ func everything(tx halberd.Tx) error {
 		tx.SetMeta("a", "b"),
 		tx.RecordIdempotency(idempotency("a", "b", "c", 9), 1),
 		tx.AppendAudit(event(1)),
+		tx.AppendEvent(happened(1)),
 	)
 }
 
@@ -277,6 +278,7 @@ func (s *subject) wantUntouched() {
 	equal(s, "project", s.project(1), project(1))
 	s.wantProjects(halberd.OrganizationID{}, 0, 0, true, 1)
 	s.wantAudit(halberd.AuditFilter{})
+	s.wantEvents(halberd.EventFilter{})
 	s.wantRevision(2)
 	s.wantIdempotent(idempotency("a", "b", "c", 9), 1, halberd.IdempotencyRecord{})
 	s.view(func(r halberd.Reader) error {
