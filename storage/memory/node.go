@@ -72,11 +72,17 @@ func (n *Node) Update(ctx context.Context, fn func(halberd.Tx) error) error {
 	if t.changes.Empty() && !t.advanced {
 		return nil
 	}
-	db.append(&t.changes)
+	next := n.told == db.head
+	told := db.append(&t.changes)
 	for _, other := range db.nodes {
 		if other != n {
 			other.wake()
 		}
+	}
+	if next {
+		n.tell(told)
+		n.told = db.head
+		return nil
 	}
 	if _, err := n.catchUp(); err != nil {
 		return fmt.Errorf("what was changed could not be followed: %w", err)
@@ -86,7 +92,7 @@ func (n *Node) Update(ctx context.Context, fn func(halberd.Tx) error) error {
 
 // append makes a revision of changes. Called with mu held, as all that follows
 // of the database.
-func (db *Database) append(set *changes.Set) {
+func (db *Database) append(set *changes.Set) halberd.Committed {
 	db.revision++
 	told := set.Committed(db.revision)
 	c := change{revision: db.revision}
@@ -108,6 +114,7 @@ func (db *Database) append(set *changes.Set) {
 	if len(db.log) > maxLog {
 		db.log = db.log[len(db.log)-maxLog:]
 	}
+	return told
 }
 
 // committed is a line of the log as a follower is told of it.
@@ -150,12 +157,16 @@ func (n *Node) catchUp() (int64, error) {
 		return 0, err
 	}
 	for i := range rest {
-		if n.follow != nil {
-			n.follow(n.db.committed(&rest[i]))
-		}
+		n.tell(n.db.committed(&rest[i]))
 		n.told = place{rest[i].revision, rest[i].mark}
 	}
 	return n.told.revision, nil
+}
+
+func (n *Node) tell(c halberd.Committed) {
+	if n.follow != nil {
+		n.follow(c)
+	}
 }
 
 func (n *Node) wake() {
