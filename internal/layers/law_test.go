@@ -36,7 +36,8 @@ var rooms = []room{
 	{path: "storage/storagetest", may: "."}, // the contract; imported by tests only
 	{path: "limits/redis", may: ". github.com/redis/rueidis", planned: true},
 	{path: "notify", may: ". github.com/wneessen/go-mail github.com/standard-webhooks/standard-webhooks/libraries github.com/go-json-experiment/json"},
-	{path: "jobs", may: ". github.com/riverqueue/river", planned: true},
+	{path: "jobs", may: ". github.com/riverqueue/river github.com/riverqueue/river/riverdriver github.com/riverqueue/river/riverdriver/riverpgxv5 " +
+		"github.com/riverqueue/river/riverdriver/riversqlite github.com/riverqueue/river/rivertype github.com/jackc/pgx/v5 modernc.org/sqlite"},
 
 	// Surfaces: each speaks one language and knows only the ground.
 	{path: "internal/ratefield", may: "."}, // the fields RateLimit and RateLimit-Policy
@@ -98,7 +99,7 @@ type word struct {
 }
 
 var words = []word{
-	{pkg: "database/sql", only: "storage/sqlite storage/postgres", why: "only an engine speaks SQL"},
+	{pkg: "database/sql", only: "storage/sqlite storage/postgres jobs", why: "only an engine speaks SQL, and river, who is handed a database"},
 	{pkg: "net/http", only: surfaces, why: "only a surface speaks HTTP"},
 	{pkg: "unsafe", only: "secret.go seal.go internal/keytext/keytext.go", why: "a secret hides behind a pointer there and is read without a copy, and nothing else needs it"},
 	{pkg: "math/rand", why: "a value that can be guessed is no secret; use crypto/rand"},
