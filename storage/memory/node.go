@@ -19,6 +19,7 @@ import (
 type Node struct {
 	*Store
 	woken chan struct{}
+	lag   func(context.Context) error // nil: there is none
 
 	told place // how far the follower was told; guarded by the database's mu
 }
@@ -56,38 +57,70 @@ func (n *Node) Close() error {
 	return err
 }
 
-// Update implements halberd.Store. An error that is halberd.ErrHistory means
-// that fn's changes are there and the follower could not be told.
+// Lag has fn called after each commit and each reading of the log, before the
+// follower is told and while nothing is locked: there a network is slow, or fails.
+// Set it before the first use.
+func (n *Node) Lag(fn func(ctx context.Context) error) { n.lag = fn }
+
+// Update implements halberd.Store. An error that is halberd.ErrHistory, or Lag's,
+// means that fn's changes are there and the follower was not told.
 func (n *Node) Update(ctx context.Context, fn func(halberd.Tx) error) error {
-	db := n.db
-	db.mu.Lock()
-	defer db.mu.Unlock()
-	if err := n.usable(ctx); err != nil {
+	told, err := n.commit(ctx, fn)
+	if err != nil || told == nil {
 		return err
 	}
-	t := &clusterTx{tx: tx{reader: reader{&db.state}}}
-	if err := t.run(func() error { return fn(t) }); err != nil {
+	if err := n.wait(ctx); err != nil {
 		return err
 	}
-	if t.changes.Empty() && !t.advanced {
-		return nil
-	}
-	next := n.told == db.head
-	told := db.append(&t.changes)
-	for _, other := range db.nodes {
-		if other != n {
-			other.wake()
-		}
-	}
-	if next {
-		n.tell(told)
-		n.told = db.head
+	n.db.mu.Lock()
+	defer n.db.mu.Unlock()
+	if n.told == told.before {
+		n.tell(told.Committed)
+		n.told = told.after
 		return nil
 	}
 	if _, err := n.catchUp(); err != nil {
 		return fmt.Errorf("what was changed could not be followed: %w", err)
 	}
 	return nil
+}
+
+// committed is a change of one's own, and its place in the history.
+type committed struct {
+	halberd.Committed
+	before, after place
+}
+
+// commit returns nil for a transaction that changed nothing.
+func (n *Node) commit(ctx context.Context, fn func(halberd.Tx) error) (*committed, error) {
+	db := n.db
+	db.mu.Lock()
+	defer db.mu.Unlock()
+	if err := n.usable(ctx); err != nil {
+		return nil, err
+	}
+	t := &clusterTx{tx: tx{reader: reader{&db.state}}}
+	if err := t.run(func() error { return fn(t) }); err != nil {
+		return nil, err
+	}
+	if t.changes.Empty() && !t.advanced {
+		return nil, nil
+	}
+	out := &committed{before: db.head}
+	out.Committed, out.after = db.append(&t.changes), db.head
+	for _, other := range db.nodes {
+		if other != n {
+			other.wake()
+		}
+	}
+	return out, nil
+}
+
+func (n *Node) wait(ctx context.Context) error {
+	if n.lag == nil {
+		return nil
+	}
+	return n.lag(ctx)
 }
 
 // append makes a revision of changes. Called with mu held, as all that follows
@@ -116,6 +149,8 @@ func (db *Database) append(set *changes.Set) halberd.Committed {
 	}
 	return told
 }
+
+func (c *change) place() place { return place{c.revision, c.mark} }
 
 // committed is a line of the log as a follower is told of it.
 func (s *state) committed(c *change) halberd.Committed {
@@ -158,7 +193,7 @@ func (n *Node) catchUp() (int64, error) {
 	}
 	for i := range rest {
 		n.tell(n.db.committed(&rest[i]))
-		n.told = place{rest[i].revision, rest[i].mark}
+		n.told = rest[i].place()
 	}
 	return n.told.revision, nil
 }
@@ -200,11 +235,36 @@ func (n *Node) Enter(ctx context.Context, r halberd.NodeRecord) error {
 
 // CatchUp implements halberd.Cluster.
 func (n *Node) CatchUp(ctx context.Context) (applied int64, err error) {
-	err = n.change(ctx, func(*Database) error {
-		applied, err = n.catchUp()
+	type line struct {
+		halberd.Committed
+		at place
+	}
+	var read []line
+	var from place
+	if err := n.change(ctx, func(db *Database) error {
+		from = n.told
+		rest, err := db.after(from)
+		for i := range rest {
+			read = append(read, line{db.committed(&rest[i]), rest[i].place()})
+		}
 		return err
-	})
-	return applied, err
+	}); err != nil {
+		return 0, err
+	}
+	if err := n.wait(ctx); err != nil {
+		return 0, err
+	}
+	n.db.mu.Lock()
+	defer n.db.mu.Unlock()
+	for i := range read {
+		if n.told != from { // told of meanwhile, by an Update
+			from = read[i].at
+			continue
+		}
+		n.tell(read[i].Committed)
+		n.told, from = read[i].at, read[i].at
+	}
+	return n.told.revision, nil
 }
 
 // Rewind implements halberd.Cluster.
