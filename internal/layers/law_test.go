@@ -32,7 +32,7 @@ var rooms = []room{
 	{path: "storage/internal/keeper", may: "."},
 	{path: "storage/memory", may: ". storage/internal/changes"},
 	{path: "storage/sqlite", may: ". storage/internal/changes storage/internal/keeper modernc.org/sqlite github.com/pressly/goose/v3"},
-	{path: "storage/postgres", may: ". storage/internal/changes storage/internal/keeper github.com/jackc/pgx/v5 github.com/pressly/goose/v3", planned: true},
+	{path: "storage/postgres", may: ". storage/internal/changes storage/internal/keeper github.com/jackc/pgx/v5 github.com/pressly/goose/v3"},
 	{path: "storage/storagetest", may: "."}, // the contract; imported by tests only
 	{path: "limits/redis", may: ". github.com/redis/rueidis", planned: true},
 	{path: "notify", may: ". github.com/wneessen/go-mail github.com/standard-webhooks/standard-webhooks/libraries github.com/go-json-experiment/json"},

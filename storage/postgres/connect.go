@@ -1,0 +1,190 @@
+package postgres
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net"
+	"sync/atomic"
+	"time"
+
+	"github.com/jackc/pgx/v5"
+	"github.com/jackc/pgx/v5/pgconn"
+	"github.com/jackc/pgx/v5/pgxpool"
+
+	"github.com/halberdhq/halberd"
+)
+
+// The bounds of everything that waits for the database.
+const (
+	connectTime   = 2 * time.Second         // for one connection, where the address names no other
+	beginTime     = 1500 * time.Millisecond // until a call has a connection on which a transaction has begun
+	turnTime      = 10 * time.Second        // until an Update is the one of its process that runs
+	lockTime      = 5 * time.Second         // until it has the lock of the head
+	statementTime = 15 * time.Second
+	idleTime      = 10 * time.Second // between the statements of a transaction; then the database ends it
+	updateTime    = time.Minute      // for all that a transaction does before its commit
+	commitTime    = 30 * time.Second // until a commit that is still waited for is called unconfirmed
+	exchangeTime  = 10 * time.Second // for what nodes tell each other
+)
+
+// parse reads an address. Nothing of it is in the error: it may hold a password.
+func parse(address string) (*pgxpool.Config, error) {
+	config, err := pgxpool.ParseConfig(address)
+	if err != nil {
+		return nil, errors.New("the database's address cannot be read: write postgres://user@host:5432/name, its special letters as %XX")
+	}
+	c := config.ConnConfig
+	if c.ConnectTimeout <= 0 {
+		c.ConnectTimeout = connectTime
+	}
+	// A peer that is gone without a word is noticed in half a minute.
+	c.DialFunc = (&net.Dialer{KeepAliveConfig: net.KeepAliveConfig{
+		Enable: true, Idle: 10 * time.Second, Interval: 5 * time.Second, Count: 4,
+	}}).DialContext
+	if c.ValidateConnect == nil { // of several hosts, the one that takes changes
+		c.ValidateConnect = pgconn.ValidateConnectTargetSessionAttrsReadWrite
+	}
+	c.DefaultQueryExecMode = pgx.QueryExecModeCacheStatement // rows are read in their binary form
+	set := func(name, value string) {
+		if c.RuntimeParams[name] == "" {
+			c.RuntimeParams[name] = value
+		}
+	}
+	milliseconds := func(d time.Duration) string { return fmt.Sprint(d.Milliseconds()) }
+	set("application_name", "halberd")
+	set("statement_timeout", milliseconds(statementTime))
+	set("lock_timeout", milliseconds(lockTime))
+	set("idle_in_transaction_session_timeout", milliseconds(idleTime))
+	set("jit", "off") // it costs more than any query of ours takes
+	c.RuntimeParams["default_transaction_isolation"] = "read committed"
+	c.RuntimeParams["bytea_output"] = "hex"
+	c.OnNotice = noticed
+	return config, nil
+}
+
+// connect opens the pools. A connection is made when it is first needed, except
+// the first of each.
+func (s *Store) connect(ctx context.Context, config *pgxpool.Config, connections int) error {
+	open := func(most int32, params map[string]string) (*pgxpool.Pool, error) {
+		c := config.Copy()
+		c.MaxConns, c.MinConns, c.MinIdleConns = most, 0, 0
+		c.PingTimeout = beginTime
+		for name, value := range params {
+			c.ConnConfig.RuntimeParams[name] = value
+		}
+		p, err := pgxpool.NewWithConfig(context.WithoutCancel(ctx), c)
+		if err != nil {
+			return nil, errors.New("the settings of the connections are refused")
+		}
+		return p, p.Ping(ctx)
+	}
+	var err error
+	if s.pool, err = open(int32(connections), nil); err != nil {
+		return err
+	}
+	if s.control, err = open(3, nil); err != nil {
+		return err
+	}
+	s.loose, err = open(3, map[string]string{"synchronous_commit": "off"})
+	return err
+}
+
+// warned is where a connection notes that it was warned of something.
+const warned = "halberd: warned"
+
+// noticed keeps the warnings of a connection. The one that matters comes with a
+// commit that reports success although its wait for a standby was cut short.
+func noticed(c *pgconn.PgConn, n *pgconn.Notice) {
+	if n.SeverityUnlocalized == "WARNING" {
+		c.CustomData()[warned] = n.Message
+	}
+}
+
+// warning takes what the connection was last warned of; "" is nothing.
+func warning(c *pgx.Conn) string {
+	data := c.PgConn().CustomData()
+	text, _ := data[warned].(string)
+	delete(data, warned)
+	return text
+}
+
+// begin acquires a connection on which text, which begins a transaction or does
+// nothing else, has succeeded. Connections that were lost while they rested are
+// given up on the way. It answers within beginTime.
+func (s *Store) begin(ctx context.Context, pool *pgxpool.Pool, text string) (*pgxpool.Conn, error) {
+	bounded, cancel := context.WithTimeout(ctx, beginTime)
+	defer cancel()
+	for try := int32(0); ; try++ {
+		c, err := pool.Acquire(bounded)
+		if err == nil {
+			if _, err = c.Conn().PgConn().Exec(bounded, text).ReadAll(); err == nil {
+				s.absent.until.Store(0)
+				return c, nil
+			}
+			_ = c.Conn().PgConn().Close(bounded) // whatever state it is in
+			c.Release()
+		}
+		switch {
+		case ctx.Err() != nil:
+			return nil, ctx.Err()
+		case bounded.Err() != nil || !lost(err) || try > pool.Config().MaxConns:
+			s.absent.note(err)
+			return nil, unavailable(err)
+		}
+	}
+}
+
+// undo ends a transaction that shall leave nothing behind.
+func (s *Store) undo(c *pgxpool.Conn) {
+	ctx, cancel := context.WithTimeout(context.Background(), beginTime)
+	defer cancel()
+	if c.Conn().PgConn().TxStatus() != 'I' {
+		_, _ = c.Conn().PgConn().Exec(ctx, "ROLLBACK").ReadAll() // a connection that fails here is not used again
+	}
+	c.Release()
+}
+
+// ask runs one statement outside any transaction, for as long as exchangeTime.
+func (s *Store) ask(ctx context.Context, pool *pgxpool.Pool, text string, args []any, read func(*scanner)) (found bool, err error) {
+	bounded, cancel := context.WithTimeout(ctx, exchangeTime)
+	defer cancel()
+	c, err := s.begin(bounded, pool, ";")
+	if err != nil {
+		return false, err
+	}
+	defer c.Release()
+	_ = warning(c.Conn())
+	err = query(bounded, c.Conn(), text, args, func(s *scanner) { found = true; read(s) })
+	if text := warning(c.Conn()); err == nil && text != "" {
+		err = fmt.Errorf("%w: %s", errUnconfirmed, text)
+	}
+	if err != nil && ctx.Err() != nil {
+		return false, ctx.Err()
+	}
+	return found, unavailable(err)
+}
+
+// absence remembers for a moment that the database could not be reached, so
+// that Updates which wait for their turn need not each find out for themselves.
+type absence struct {
+	until atomic.Int64 // Unix nanoseconds
+	why   atomic.Pointer[halberd.Error]
+}
+
+const absentFor = 500 * time.Millisecond
+
+func (a *absence) note(err error) {
+	if e, ok := errors.AsType[*halberd.Error](unavailable(err)); ok && lost(err) {
+		a.why.Store(e)
+		a.until.Store(time.Now().Add(absentFor).UnixNano())
+	}
+}
+
+// err is why the database was not reached a moment ago; nil: it was.
+func (a *absence) err() error {
+	if time.Now().UnixNano() < a.until.Load() {
+		return a.why.Load()
+	}
+	return nil
+}

@@ -1,0 +1,127 @@
+package postgres
+
+import (
+	"context"
+	"embed"
+	"errors"
+	"fmt"
+	"io/fs"
+	"log/slog"
+	"time"
+
+	"github.com/jackc/pgx/v5"
+	"github.com/jackc/pgx/v5/pgxpool"
+	"github.com/jackc/pgx/v5/stdlib"
+	"github.com/pressly/goose/v3"
+)
+
+//go:embed migrations
+var migrations embed.FS
+
+// migrating is the advisory lock that is held while the schema is changed.
+const migrating = 0x68616c62657264 // "halberd"
+
+// prepare waits until the database answers, and brings its schema to what this
+// version knows. One node does it, and the others wait for it. ctx bounds it.
+func prepare(ctx context.Context, config *pgxpool.Config, log *slog.Logger) (err error) {
+	c, err := reach(ctx, config, log)
+	if err != nil {
+		return err
+	}
+	defer func() {
+		closing, cancel := context.WithTimeout(context.WithoutCancel(ctx), beginTime)
+		defer cancel()
+		_ = c.Close(closing) // and with it the lock
+	}()
+	if err := suits(ctx, c); err != nil {
+		return err
+	}
+	if _, err := c.Exec(ctx, "SET lock_timeout = 0; SET statement_timeout = 0"); err != nil {
+		return unavailable(err)
+	}
+	if _, err := c.Exec(ctx, "SELECT pg_advisory_lock($1)", int64(migrating)); err != nil {
+		if ctx.Err() != nil {
+			return errors.New("another node changes the schema, and has not finished in time: start again when it has")
+		}
+		return unavailable(err)
+	}
+	return migrate(ctx, config)
+}
+
+// reach connects to a database that may not answer yet.
+func reach(ctx context.Context, config *pgxpool.Config, log *slog.Logger) (*pgx.Conn, error) {
+	told := false
+	for wait := 100 * time.Millisecond; ; wait = min(2*wait, 2*time.Second) {
+		c, err := pgx.ConnectConfig(ctx, config.ConnConfig)
+		if err == nil {
+			return c, nil
+		}
+		switch class(err) {
+		case "28": // the password, or pg_hba.conf
+			return nil, fmt.Errorf("%w: it does not let this user in: %w", ErrUnsuitable, said(err))
+		case "3D":
+			return nil, fmt.Errorf("%w: there is no such database; make it (createdb): %w", ErrUnsuitable, said(err))
+		}
+		if !told {
+			told = true
+			log.Warn("the database does not answer yet: waiting for it", "why", said(err))
+		}
+		next := time.NewTimer(wait)
+		select {
+		case <-ctx.Done():
+			next.Stop()
+			return nil, unavailable(err)
+		case <-next.C:
+		}
+	}
+}
+
+// suits refuses a server that is too old or keeps texts in another encoding.
+func suits(ctx context.Context, c *pgx.Conn) error {
+	var version int
+	var encoding string
+	if err := c.QueryRow(ctx, "SELECT current_setting('server_version_num')::int, current_setting('server_encoding')").Scan(&version, &encoding); err != nil {
+		return unavailable(err)
+	}
+	switch {
+	case version < 140000:
+		return fmt.Errorf("%w: it is PostgreSQL %d, and 14 or later is needed", ErrUnsuitable, version/10000)
+	case encoding != "UTF8":
+		return fmt.Errorf("%w: its encoding is %s, and UTF8 is needed (createdb --encoding=UTF8 --template=template0)", ErrUnsuitable, encoding)
+	}
+	return nil
+}
+
+// migrate applies the steps that are missing, each whole or not at all. A schema
+// that is ahead is left alone: ErrNewer.
+func migrate(ctx context.Context, config *pgxpool.Config) (err error) {
+	steps, err := fs.Sub(migrations, "migrations")
+	if err != nil {
+		return err
+	}
+	own := config.ConnConfig.Copy()
+	own.RuntimeParams["statement_timeout"], own.RuntimeParams["lock_timeout"] = "0", "0" // ctx bounds it
+	db := stdlib.OpenDB(*own)
+	defer func() { err = errors.Join(err, db.Close()) }()
+	provider, err := goose.NewProvider(goose.DialectPostgres, db, steps,
+		goose.WithLogger(goose.NopLogger()), goose.WithDisableGlobalRegistry(true))
+	if err != nil {
+		return err
+	}
+	known := provider.ListSources()
+	newest := known[len(known)-1].Version
+	at, err := provider.GetDBVersion(ctx)
+	if err != nil {
+		return fmt.Errorf("reading the schema's version: %w", unavailable(err))
+	}
+	if at > newest {
+		return fmt.Errorf("it has schema %d and this version knows %d: %w; use that version", at, newest, ErrNewer)
+	}
+	if _, err := provider.Up(ctx); err != nil {
+		if code(err) == "42501" {
+			return fmt.Errorf("%w: this user may not make tables in it (GRANT CREATE ON SCHEMA public, or own the database)", ErrUnsuitable)
+		}
+		return fmt.Errorf("bringing the schema to version %d: %w", newest, err)
+	}
+	return nil
+}

@@ -1,0 +1,110 @@
+package postgres
+
+import (
+	"context"
+	"time"
+
+	"github.com/halberdhq/halberd"
+)
+
+// present is the database's clock in Unix milliseconds.
+const present = "(extract(epoch FROM clock_timestamp()) * 1000)::bigint"
+
+// joiningKept bounds for how long the row of a node is kept that began to join
+// and never did. Nobody waits for it.
+const joiningKept = time.Hour
+
+// Enter implements halberd.Cluster.
+func (s *Store) Enter(ctx context.Context, n halberd.NodeRecord) error {
+	made, err := s.node(ctx, `WITH gone AS (DELETE FROM nodes WHERE state = 'joining' AND seen_at < `+present+` - $6)
+		INSERT INTO nodes (incarnation, name, state, applied, renewals, lease, version, seen_at, fenced_at)
+		VALUES ($1, $2, 'joining', $3, 0, $4, $5, `+present+`, 0) ON CONFLICT DO NOTHING RETURNING 1`,
+		n.Incarnation[:], n.Name, n.Applied, int64(n.Lease), n.Version, joiningKept.Milliseconds())
+	if err == nil && !made {
+		err = halberd.ErrConflict
+	}
+	return err
+}
+
+// Renew implements halberd.Cluster. Its write is replicated as every change is,
+// so a primary that was replaced cannot do it. The row of the clock makes
+// renewals one after the other, so that the time they tell goes one way.
+func (s *Store) Renew(ctx context.Context, b halberd.Beat) (g halberd.Grant, err error) {
+	leave, err := s.enter(ctx)
+	if err != nil {
+		return g, err
+	}
+	defer leave()
+	found, err := s.ask(ctx, s.control, `WITH t AS (UPDATE clock SET now = greatest(now, `+present+`) RETURNING now),
+		n AS (UPDATE nodes SET renewals = renewals + 1, applied = greatest(applied, $2), seen_at = t.now FROM t
+			WHERE incarnation = $1 AND state <> 'fenced' RETURNING incarnation)
+		SELECT h.revision, t.now FROM head h, t, n`, []any{b.Incarnation[:], b.Applied}, func(s *scanner) {
+		g.Revision = s.int()
+		g.Now = time.UnixMilli(s.int())
+	})
+	if err == nil && !found {
+		err = halberd.ErrFenced
+	}
+	if err != nil {
+		return halberd.Grant{}, err
+	}
+	return g, nil
+}
+
+// Acknowledge implements halberd.Cluster.
+func (s *Store) Acknowledge(ctx context.Context, b halberd.Beat) error {
+	leave, err := s.enter(ctx)
+	if err != nil {
+		return err
+	}
+	defer leave()
+	found, err := s.ask(ctx, s.loose, "UPDATE nodes SET applied = greatest(applied, $2) WHERE incarnation = $1 AND state <> 'fenced' RETURNING 1",
+		[]any{b.Incarnation[:], b.Applied}, func(*scanner) {})
+	if err == nil && !found {
+		err = halberd.ErrFenced
+	}
+	return err
+}
+
+// Nodes implements halberd.Cluster.
+func (s *Store) Nodes(ctx context.Context) (list []halberd.NodeRecord, err error) {
+	leave, err := s.enter(ctx)
+	if err != nil {
+		return nil, err
+	}
+	defer leave()
+	_, err = s.ask(ctx, s.control, `SELECT incarnation, name, state, applied, renewals, lease, version, seen_at, fenced_at
+		FROM nodes ORDER BY name, incarnation`, nil, func(s *scanner) {
+		var n halberd.NodeRecord
+		s.into(n.Incarnation[:])
+		n.Name = s.text()
+		n.State = halberd.NodeState(s.text())
+		n.Applied, n.Renewals, n.Lease = s.int(), s.int(), time.Duration(s.int())
+		n.Version = s.text()
+		n.SeenAt, n.FencedAt = s.int(), s.int()
+		list = append(list, n)
+	})
+	return list, err
+}
+
+// Fence implements halberd.Cluster.
+func (s *Store) Fence(ctx context.Context, incarnation halberd.Incarnation, renewals int64) (bool, error) {
+	return s.node(ctx, `UPDATE nodes SET state = 'fenced', fenced_at = `+present+`
+		WHERE incarnation = $1 AND renewals = $2 AND state <> 'fenced' RETURNING 1`, incarnation[:], renewals)
+}
+
+// Leave implements halberd.Cluster.
+func (s *Store) Leave(ctx context.Context, incarnation halberd.Incarnation) error {
+	_, err := s.node(ctx, "DELETE FROM nodes WHERE incarnation = $1 RETURNING 1", incarnation[:])
+	return err
+}
+
+// node runs one statement about a node, and reports whether it found it.
+func (s *Store) node(ctx context.Context, text string, args ...any) (found bool, err error) {
+	leave, err := s.enter(ctx)
+	if err != nil {
+		return false, err
+	}
+	defer leave()
+	return s.ask(ctx, s.control, text, args, func(*scanner) {})
+}
