@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"maps"
 	"net"
 	"sync/atomic"
 	"time"
@@ -70,9 +71,7 @@ func (s *Store) connect(ctx context.Context, config *pgxpool.Config, connections
 		c := config.Copy()
 		c.MaxConns, c.MinConns, c.MinIdleConns = most, 0, 0
 		c.PingTimeout = beginTime
-		for name, value := range params {
-			c.ConnConfig.RuntimeParams[name] = value
-		}
+		maps.Copy(c.ConnConfig.RuntimeParams, params)
 		p, err := pgxpool.NewWithConfig(context.WithoutCancel(ctx), c)
 		if err != nil {
 			return nil, errors.New("the settings of the connections are refused")

@@ -10,7 +10,7 @@
 // Start at Open. Updates are in update.go: each locks one row first, so they
 // come one after the other whichever node makes them. What one node changes the
 // others are told of in follow.go; nodes.go keeps the list of them. Every wait
-// for the database has a bound; a commit is waited for, never cancelled.
+// for the database has a bound; a commit is waited for, never canceled.
 package postgres
 
 import (

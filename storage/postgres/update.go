@@ -106,7 +106,7 @@ func (s *Store) beginUpdate(ctx context.Context) (*tx, error) {
 }
 
 // commit commits, and gives the connection back. Its wait is bounded; the commit
-// itself is not cancelled, because one whose wait for a standby is cancelled
+// itself is not canceled, because one whose wait for a standby is canceled
 // reports success.
 func (s *Store) commit(t *tx) error {
 	done := make(chan error, 1)
@@ -137,7 +137,7 @@ func (s *Store) settle(conn *pgxpool.Conn) error {
 	case tag.String() != "COMMIT":
 		return unavailable(fmt.Errorf("the transaction ended with %s", tag.String()))
 	case text != "":
-		s.log.Error("A COMMIT WAS NOT REPLICATED: its wait for the standby was cancelled. It may be lost when the primary is", "warning", text)
+		s.log.Error("A COMMIT WAS NOT REPLICATED: its wait for the standby was canceled. It may be lost when the primary is", "warning", text)
 		return unavailable(fmt.Errorf("%w: %s", errUnconfirmed, text))
 	}
 	return nil
