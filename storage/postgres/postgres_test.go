@@ -1,6 +1,7 @@
 package postgres_test
 
 import (
+	"context"
 	"fmt"
 	"log/slog"
 	"sync"
@@ -24,6 +25,29 @@ func TestMain(m *testing.M) { m.Run(); server.Stop() }
 
 func TestContract(t *testing.T) {
 	storagetest.Run(t, func(t *testing.T) halberd.Store { return open(t, fresh(t), t.TempDir()) })
+}
+
+func TestClusterContract(t *testing.T) {
+	storagetest.RunCluster(t, func(t *testing.T) storagetest.Shared {
+		address := fresh(t)
+		return storagetest.Shared{
+			Open: func(t *testing.T) storagetest.Handle { return open(t, address, t.TempDir()) },
+			Forget: func(t *testing.T, revision int64) {
+				do(t, address, "DELETE FROM changes WHERE revision <= $1", revision)
+			},
+			Standby: func(t *testing.T) func() {
+				do(t, address, "CREATE SCHEMA standby")
+				do(t, address, "CREATE TABLE standby.head AS SELECT * FROM head")
+				do(t, address, "CREATE TABLE standby.changes AS SELECT * FROM changes")
+				t.Cleanup(func() { do(t, address, "DROP SCHEMA standby CASCADE") })
+				return func() {
+					do(t, address, "DELETE FROM changes")
+					do(t, address, "INSERT INTO changes SELECT * FROM standby.changes")
+					do(t, address, "UPDATE head SET (revision, mark) = (SELECT revision, mark FROM standby.head)")
+				}
+			},
+		}
+	})
 }
 
 // rested are databases whose tests have ended. Emptying one is quicker than
@@ -82,12 +106,13 @@ func open(t testing.TB, address, dir string) *postgres.Store {
 // do runs a statement behind the store's back.
 func do(t testing.TB, address, statement string, args ...any) {
 	t.Helper()
-	c, err := pgx.Connect(t.Context(), address)
+	ctx := context.WithoutCancel(t.Context()) // clean-up calls it as well
+	c, err := pgx.Connect(ctx, address)
 	if err != nil {
 		t.Fatal(err)
 	}
-	defer c.Close(t.Context())
-	if _, err := c.Exec(t.Context(), statement, args...); err != nil {
+	defer c.Close(ctx)
+	if _, err := c.Exec(ctx, statement, args...); err != nil {
 		t.Fatalf("%s: %v", statement, err)
 	}
 }

@@ -292,3 +292,23 @@ CREATE TABLE last_used (
 CREATE INDEX last_used_of_organization ON last_used (organization, at, key);
 CREATE INDEX last_used_of_project ON last_used (project, at, key);
 CREATE INDEX last_used_by_time ON last_used (at, key);
+
+-- What happened, in the order of the commits: seq is drawn under the lock of
+-- head. A seq is never given twice. sent_to names webhooks.
+CREATE TABLE events (
+    seq          BIGINT GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
+    id           UUID NOT NULL UNIQUE,
+    at           BIGINT NOT NULL,
+    type         TEXT COLLATE "C" NOT NULL,
+    organization UUID,
+    project      UUID,
+    target_kind  TEXT COLLATE "C" NOT NULL,
+    target       TEXT COLLATE "C" NOT NULL,
+    version      BIGINT NOT NULL,
+    data         TEXT COLLATE "C" NOT NULL,
+    sent_to      TEXT COLLATE "C" NOT NULL
+);
+CREATE INDEX events_of_organization ON events (organization, seq);
+CREATE INDEX events_of_target ON events (target, seq);
+CREATE TRIGGER events_stay_as_written BEFORE UPDATE ON events
+    FOR EACH ROW EXECUTE FUNCTION forbidden('events are not edited');
