@@ -108,9 +108,10 @@ func (c *Console) pages() []page {
 		{"GET", "/sign-in/oidc", true, beginSignIn},
 		{"GET", "/sign-in/oidc/callback", true, finishSignIn},
 		{"POST", "/first-member", true, firstMember},
-		{"POST", "/sign-out", false, signOut},
+		{"POST", "/sign-out", true, signOut}, // never refused: neither by a limit nor for having ended
 		{"GET", "/invitation", true, invitationPage},
 		{"POST", "/invitation", true, acceptInvitation},
+		{"GET", "/{area}", true, areaHome},
 		{"GET", "/{area}/api-keys", false, keysPage},
 		{"POST", "/{area}/project", false, chooseProject},
 		{"GET", "/{area}/api-keys/new", false, newKeyPage},
@@ -146,6 +147,7 @@ func (c *Console) pages() []page {
 		{"POST", "/{area}/profile", false, editProfile},
 		{"POST", "/{area}/profile/password", false, changePassword},
 		{"POST", "/{area}/profile/sign-out-everywhere", false, signOutEverywhere},
+		{"GET", "/", true, nothingHere},
 	}
 }
 
@@ -162,7 +164,11 @@ func Serves(at string) bool {
 // ServeHTTP implements http.Handler.
 func (c *Console) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	secure(w.Header(), c.public.Scheme == "https")
-	if path.Clean(r.URL.Path) != r.URL.Path { // the mux would answer with a redirect
+	if clean := path.Clean(r.URL.Path); clean != r.URL.Path { // the mux would answer with a redirect
+		if clean+"/" == r.URL.Path && r.Method == http.MethodGet { // what people type
+			http.Redirect(w, r, (&url.URL{Path: clean, RawQuery: r.URL.RawQuery}).String(), http.StatusSeeOther)
+			return
+		}
 		http.NotFound(w, r)
 		return
 	}

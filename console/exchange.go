@@ -3,6 +3,7 @@ package console
 import (
 	"net/http"
 	"net/url"
+	"strconv"
 	"strings"
 	"time"
 
@@ -57,6 +58,9 @@ func (x *exchange) enter(p page) error {
 	if x.by, err = x.signedIn(); err != nil {
 		return err
 	}
+	if _, err := x.c.svc.Charge(x.by); err != nil {
+		return err
+	}
 	ctx := x.r.Context()
 	if x.me, err = x.c.svc.GetMember(ctx, x.by, x.by.MemberID()); err != nil {
 		return err
@@ -108,10 +112,18 @@ func (x *exchange) refuse(err error) {
 	if status >= http.StatusInternalServerError {
 		x.c.log.Error("a page could not be made", "path", x.r.Pattern, "request_id", x.id, "code", code, "why", err)
 	}
+	if e, ok := asError(err); ok && e.RetryAfter > 0 {
+		x.retryAfter(e)
+	}
 	v := refusal{Status: status, Message: message(err), RequestID: x.id}
 	if e := x.render(status, "error.html", http.StatusText(status), "", v); e != nil {
 		http.Error(x.w, "something went wrong", http.StatusInternalServerError)
 	}
+}
+
+// retryAfter says in whole seconds when to ask again.
+func (x *exchange) retryAfter(e *halberd.Error) {
+	x.w.Header().Set("Retry-After", strconv.FormatInt(max(1, int64((e.RetryAfter+time.Second-1)/time.Second)), 10))
 }
 
 type refusal struct {

@@ -4,6 +4,7 @@ import (
 	"net/http"
 	"net/url"
 	"strconv"
+	"strings"
 	"time"
 
 	"github.com/halberdhq/halberd"
@@ -22,7 +23,7 @@ type keysView struct {
 	Share   string // of the refused
 	Spark   spark
 	Rows    []keyRow
-	Soon    []halberd.Key // active keys that end within a week
+	Soon    soonest
 	Find    keyFind
 	Next    string // the address of the next page
 	First   string // of the first, when this is another
@@ -71,14 +72,9 @@ func keysPage(x *exchange) error {
 	if v.InUse, err = x.c.svc.KeysInUse(ctx, x.by, x.project.ID); err != nil {
 		return err
 	}
-	soonest, err := x.c.svc.List(ctx, x.by, halberd.KeyQuery{
-		Project: x.project.ID, States: []halberd.State{halberd.StateActive}, ExpiresBefore: x.now.Add(week),
-		Sort: halberd.KeySort{By: halberd.SortExpires}, Page: halberd.Page{Limit: 3},
-	})
-	if err != nil {
+	if err := x.endingSoon(&v.Soon); err != nil {
 		return err
 	}
-	v.Soon = soonest.List
 	if err := x.lastDay(&v); err != nil {
 		return err
 	}
@@ -99,6 +95,33 @@ func keysPage(x *exchange) error {
 	}
 	v.Bare = len(v.Rows) == 0 && !find.Any && q.Page.Cursor == ""
 	return x.render(http.StatusOK, "keys.html", "API Keys", "keys", v)
+}
+
+// soonest are the active keys that end within a week.
+type soonest struct {
+	Count int    // of those that were looked at
+	Many  bool   // there are still more
+	Names string // of the first
+	Rest  int    // how many of Count are not among the names
+}
+
+const (
+	soonCounted = 50
+	soonNamed   = 3
+)
+
+func (x *exchange) endingSoon(s *soonest) error {
+	list, err := x.c.svc.List(x.r.Context(), x.by, halberd.KeyQuery{
+		Project: x.project.ID, States: []halberd.State{halberd.StateActive}, ExpiresBefore: x.now.Add(week),
+		Sort: halberd.KeySort{By: halberd.SortExpires}, Page: halberd.Page{Limit: soonCounted},
+	})
+	s.Count, s.Many = len(list.List), list.Next != ""
+	var names []string
+	for i := range list.List[:min(len(list.List), soonNamed)] {
+		names = append(names, called(&list.List[i]))
+	}
+	s.Names, s.Rest = strings.Join(names, ", "), s.Count-len(names)
+	return err
 }
 
 // lastDay fills in how often the project's keys were checked.

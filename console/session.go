@@ -19,6 +19,7 @@ const (
 	sessionMember  = "member"
 	sessionEpoch   = "epoch"
 	sessionBegan   = "began"   // in seconds
+	sessionSeen    = "seen"    // in seconds; not at every page
 	sessionProject = "project" // the one that is looked at
 	sessionNotice  = "notice"  // said once, on the next page
 )
@@ -26,14 +27,17 @@ const (
 const (
 	sessionIdle = 30 * time.Minute
 	sessionLife = 12 * time.Hour
+	// A page writes the session when the last such write is so old. One that looks
+	// idle may so have been used a minute less ago, never more.
+	sessionWrite = time.Minute
 )
 
 // newSessions makes cookies that die with the browser, with 30 idle minutes and
-// after 12 hours.
+// after 12 hours. The idle time is ours (CommitCtx, signedIn): scs would write the
+// session at every page for it.
 func newSessions(svc *halberd.Service, kept halberd.Sessions, https bool) *scs.SessionManager {
 	m := scs.New()
 	m.Store = &sessions{kept: kept, now: svc.Now, ended: map[halberd.Digest]time.Time{}}
-	m.IdleTimeout = sessionIdle
 	m.Lifetime = sessionLife
 	m.Cookie.Name = "halberd" // on a loopback address: browsers take __Host- over TLS only
 	if https {
@@ -49,9 +53,9 @@ func newSessions(svc *halberd.Service, kept halberd.Sessions, https bool) *scs.S
 // sessions fills scs's port with ours: tokens are kept as digests, and times are
 // the Service's.
 //
-// scs stores a session again at the end of every request. One that was under way
-// while its session ended would bring it back, so what has ended is remembered for
-// longer than a request may take.
+// scs stores a session at the end of a request that changed it. One that was under
+// way while its session ended would bring it back, so what has ended is remembered
+// for longer than a request may take.
 type sessions struct {
 	kept halberd.Sessions
 	now  func() time.Time
@@ -74,7 +78,8 @@ func (s *sessions) FindCtx(ctx context.Context, token string) ([]byte, bool, err
 	return b, err == nil, err
 }
 
-// CommitCtx implements scs.CtxStore.
+// CommitCtx implements scs.CtxStore. What is not stored again within sessionIdle
+// has ended.
 func (s *sessions) CommitCtx(ctx context.Context, token string, b []byte, expiry time.Time) error {
 	digest, now := halberd.Digest(sha256.Sum256([]byte(token))), s.now()
 	s.mu.RLock()
@@ -82,7 +87,7 @@ func (s *sessions) CommitCtx(ctx context.Context, token string, b []byte, expiry
 	if _, ended := s.ended[digest]; ended {
 		return nil
 	}
-	return s.kept.PutSession(ctx, digest, b, now.Add(time.Until(expiry)).Unix(), now.Unix())
+	return s.kept.PutSession(ctx, digest, b, now.Add(min(time.Until(expiry), sessionIdle)).Unix(), now.Unix())
 }
 
 // DeleteCtx implements scs.CtxStore.
@@ -138,6 +143,7 @@ func (x *exchange) begin(s halberd.Signed) error {
 	m.Put(ctx, sessionMember, s.Member.ID.String())
 	m.Put(ctx, sessionEpoch, s.Epoch)
 	m.Put(ctx, sessionBegan, x.now.Unix())
+	m.Put(ctx, sessionSeen, x.now.Unix())
 	return nil
 }
 
@@ -149,5 +155,9 @@ func (x *exchange) signedIn() (halberd.Actor, error) {
 	if err != nil || id.IsZero() || over {
 		return halberd.Actor{}, &halberd.Error{Code: halberd.CodeUnauthorized, Message: "sign in first"}
 	}
-	return x.c.svc.MemberActor(id, m.GetInt64(ctx, sessionEpoch), x.request())
+	by, err := x.c.svc.MemberActor(id, m.GetInt64(ctx, sessionEpoch), x.request())
+	if err == nil && x.now.Sub(time.Unix(m.GetInt64(ctx, sessionSeen), 0)) >= sessionWrite {
+		m.Put(ctx, sessionSeen, x.now.Unix())
+	}
+	return by, err
 }

@@ -2,9 +2,7 @@ package console
 
 import (
 	"net/http"
-	"strconv"
 	"strings"
-	"time"
 
 	"github.com/halberdhq/halberd"
 )
@@ -88,7 +86,7 @@ func (x *exchange) signInFailed(v signInView, err error) error {
 		status = http.StatusBadRequest
 	case halberd.CodeRateLimited:
 		status = http.StatusTooManyRequests
-		x.w.Header().Set("Retry-After", strconv.FormatInt(max(1, int64((e.RetryAfter+time.Second-1)/time.Second)), 10))
+		x.retryAfter(e)
 	case halberd.CodeUnavailable:
 		status = http.StatusServiceUnavailable
 	}
@@ -103,6 +101,13 @@ func signOut(x *exchange) error {
 }
 
 func home(x *exchange) error { return x.goTo("/settings/api-keys") }
+
+// areaHome is what an area's bare path leads to.
+func areaHome(x *exchange) error { return x.goTo(x.area.At("/api-keys")) }
+
+func nothingHere(*exchange) error {
+	return &halberd.Error{Code: halberd.CodeNotFound, Message: "there is no such page"}
+}
 
 // inside is a path of this console to go on to; anything else is its beginning.
 func inside(next string) string {
