@@ -153,6 +153,14 @@ const (
 	ActionUpdateSelf         Action = "member.update_self" // a member's own name or password
 	ActionReadAudit          Action = "audit.read"
 	ActionReadEvents         Action = "event.read"
+	ActionReadWebhooks       Action = "webhook.read"
+	ActionCreateWebhook      Action = "webhook.create"
+	ActionUpdateWebhook      Action = "webhook.update"
+	ActionRotateWebhook      Action = "webhook.rotate_secret"
+	ActionDeleteWebhook      Action = "webhook.delete"
+	ActionTestWebhook        Action = "webhook.test"
+	ActionRedeliver          Action = "webhook.redeliver"
+	ActionDisableWebhook     Action = "webhook.disable"  // by the server
 	ActionStart              Action = "instance.start"   // the first start
 	ActionRecover            Action = "instance.recover" // a new admin key, at the machine
 )
@@ -173,7 +181,9 @@ func (a Actor) permits(act Action) bool {
 	case ActionUpdateSelf:
 		return a.kind == ActorMember
 	case ActionCreateProject, ActionDeleteProject,
-		ActionReadMembers, ActionInviteMember, ActionUpdateMember, ActionRemoveMember:
+		ActionReadMembers, ActionInviteMember, ActionUpdateMember, ActionRemoveMember,
+		ActionReadWebhooks, ActionCreateWebhook, ActionUpdateWebhook, ActionRotateWebhook, ActionDeleteWebhook,
+		ActionTestWebhook, ActionRedeliver:
 		return a.scopes.Holds(ScopeAdmin) && a.wide()
 	case ActionReadOrganizations, ActionCreateOrganization, ActionUpdateOrganization:
 		return a.scopes.Holds(ScopeAdmin) && a.operator

@@ -94,8 +94,8 @@ const (
 // otherwise.
 const EventRetention = 30 * 24 * time.Hour
 
-// TidyEvents drops some of the events that are older than keep. Events which the
-// relay has not taken yet are kept four times as long. It reports whether there
+// TidyEvents drops some of the events that are older than keep, and of the
+// deliveries that were made before. Events which the relay has not taken yet are kept four times as long. It reports whether there
 // is more to do.
 func (s *Service) TidyEvents(ctx context.Context, keep time.Duration) (more bool, err error) {
 	if keep < 24*time.Hour {
@@ -116,7 +116,12 @@ func (s *Service) TidyEvents(ctx context.Context, keep time.Duration) (more bool
 		if lost > 0 {
 			s.log.Error("events were dropped that nobody was told of: the relay stands still", "events", lost)
 		}
-		more = lost == eventsDropped
+		if err != nil || lost == eventsDropped {
+			more = lost == eventsDropped
+			return err
+		}
+		n, err = tx.DropDeliveries(now.Add(-keep).Unix(), eventsDropped)
+		more = n == eventsDropped
 		return err
 	})
 	return more, outward(err)

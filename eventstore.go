@@ -34,7 +34,7 @@ type EventRecord struct {
 	Target       string
 	Version      int64  // of the target; 0: it has none
 	Data         string // JSON, written by the ground: ids and hints
-	To           string // ids of webhooks it is sent to whatever they subscribe to, parted by blanks
+	To           string // ids of webhooks, parted by blanks: sent to these only; "": to those that subscribe
 }
 
 // EventFilter selects and orders events. Zero fields do not select.

@@ -68,7 +68,9 @@ func needs(act Action) string {
 	case ActionUpdateSelf:
 		return "a member"
 	case ActionCreateProject, ActionDeleteProject,
-		ActionReadMembers, ActionInviteMember, ActionUpdateMember, ActionRemoveMember:
+		ActionReadMembers, ActionInviteMember, ActionUpdateMember, ActionRemoveMember,
+		ActionReadWebhooks, ActionCreateWebhook, ActionUpdateWebhook, ActionRotateWebhook, ActionDeleteWebhook,
+		ActionTestWebhook, ActionRedeliver:
 		return "the scope admin, for the whole organization"
 	case ActionReadOrganizations, ActionCreateOrganization, ActionUpdateOrganization:
 		return "an operator"

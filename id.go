@@ -158,3 +158,6 @@ func NewEventID() EventID { return NewID[eventKind]() }
 
 // NewWebhookID makes a webhook's identifier.
 func NewWebhookID() WebhookID { return NewID[webhookKind]() }
+
+// NewDeliveryID makes a delivery's identifier.
+func NewDeliveryID() DeliveryID { return NewID[deliveryKind]() }

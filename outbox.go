@@ -152,6 +152,29 @@ func (o *outbox) PutMember(r MemberRecord) error {
 		map[string]any{"role": r.Role, "state": r.State})
 }
 
+// PutWebhook implements Tx.
+func (o *outbox) PutWebhook(r WebhookRecord) error {
+	t := EventWebhookUpdated
+	data := map[string]any{"format": r.Format, "active": r.Active}
+	if r.Version == 1 {
+		t = EventWebhookCreated
+	}
+	if r.Stopped != "" {
+		data["reason"] = r.Stopped
+	}
+	return o.put(o.Tx.PutWebhook(r), t, "webhook", r.ID, r.Organization, ProjectID{}, r.Version, data)
+}
+
+// DropWebhook implements Tx.
+func (o *outbox) DropWebhook(id WebhookID) error {
+	r, err := o.Webhook(id)
+	if err != nil {
+		return err
+	}
+	return o.put(o.Tx.DropWebhook(id), EventWebhookDeleted, "webhook", id, r.Organization, ProjectID{}, r.Version+1,
+		map[string]any{"format": r.Format})
+}
+
 // AppendEvent implements Tx: an event that is no row of these keeps its place
 // among those that are.
 func (o *outbox) AppendEvent(r EventRecord) error {
@@ -196,6 +219,10 @@ func (h *happening) tell(a *AuditRecord) error {
 func refined(t EventType, act Action, changes map[string]Change) EventType {
 	on, off := t, t
 	switch t {
+	case EventWebhookUpdated:
+		if act == ActionDisableWebhook {
+			return EventWebhookDisabled
+		}
 	case EventKeyUpdated:
 		if act == ActionRotateKey {
 			return EventKeyRotated

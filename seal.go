@@ -1,11 +1,15 @@
 package halberd
 
 import (
+	"crypto/aes"
+	"crypto/cipher"
 	"crypto/hmac"
 	"crypto/rand"
 	"crypto/sha256"
+	"encoding/base64"
 	"encoding/binary"
 	"encoding/hex"
+	"errors"
 	"hash"
 	"sync"
 	"unsafe"
@@ -24,13 +28,14 @@ func (d Digest) IsZero() bool { return d == Digest{} }
 const PepperLen = 32
 
 // seal does everything that needs the pepper: digests, row MACs, tombstone
-// MACs, cursors. Safe for concurrent use.
+// MACs, cursors, what is kept encrypted. Safe for concurrent use.
 type seal struct {
 	layers      int64
 	fingerprint string
 	digests     []*macPool // one per layer, oldest first
 	rows        *macPool
 	cursors     *macPool
+	hidden      cipher.AEAD // AES-256-GCM
 }
 
 func newPepper() []byte {
@@ -66,7 +71,11 @@ func newSeal(pepper []byte) (*seal, error) {
 	s.fingerprint = hex.EncodeToString(fp[:16])
 	s.rows = newMACPool(derive("row mac"))
 	s.cursors = newMACPool(derive("cursor mac"))
-	return s, nil
+	block, err := aes.NewCipher(derive("hidden"))
+	if err == nil {
+		s.hidden, err = cipher.NewGCM(block)
+	}
+	return s, err
 }
 
 // digest is the stored form of a secret.
@@ -197,3 +206,27 @@ func (s *seal) genuine(r interface{ pack(*packer) }, got [32]byte, buf *packer) 
 	want := s.mac(r, buf)
 	return hmac.Equal(want[:], got[:])
 }
+
+// hide encrypts what must be read again, such as the secret that signs a
+// webhook's messages. It opens only under the same purpose.
+func (s *seal) hide(purpose, text string) string {
+	nonce := make([]byte, s.hidden.NonceSize())
+	_, _ = rand.Read(nonce) // never fails: it ends the program instead
+	return base64.RawStdEncoding.EncodeToString(s.hidden.Seal(nonce, nonce, []byte(text), []byte(purpose)))
+}
+
+// reveal opens what hide made.
+func (s *seal) reveal(purpose, hidden string) (Secret, error) {
+	b, err := base64.RawStdEncoding.DecodeString(hidden)
+	if err != nil || len(b) < s.hidden.NonceSize() {
+		return Secret{}, errHidden
+	}
+	n := s.hidden.NonceSize()
+	text, err := s.hidden.Open(nil, b[:n], b[n:], []byte(purpose))
+	if err != nil {
+		return Secret{}, errHidden
+	}
+	return NewSecret(string(text)), nil
+}
+
+var errHidden = errors.New("it was not hidden under this pepper, or it is damaged")

@@ -29,6 +29,7 @@ type Service struct {
 	management []readyLimit // of each credential's calls; empty: none
 	quotas     *quotas
 
+	endpoints Endpoints // nil: there are no webhooks
 	passwords Passwords // nil: no one signs in by password
 	decoyOnce sync.Once // guards the hash that unknown members are compared with
 	decoyHash string
@@ -58,6 +59,8 @@ type Options struct {
 	Pepper []byte
 	// Passwords keeps members' passwords; nil: no one signs in by password.
 	Passwords Passwords
+	// Endpoints judges the addresses of webhooks; nil: none can be made.
+	Endpoints Endpoints
 	// Now is the clock; nil is time.Now. It must carry a monotonic reading, or
 	// never go back, for limits to be exact.
 	Now func() time.Time
@@ -87,7 +90,7 @@ const (
 // store is the Service's from now on: Close closes it.
 func New(ctx context.Context, store Store, o Options) (*Service, error) {
 	s := &Service{
-		store: store, log: o.Logger, clock: o.Now, passwords: o.Passwords,
+		store: store, log: o.Logger, clock: o.Now, passwords: o.Passwords, endpoints: o.Endpoints,
 		filled: make(chan struct{}, 1), closing: make(chan struct{}),
 	}
 	if s.log == nil {

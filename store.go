@@ -101,6 +101,7 @@ type Reader interface {
 	Audit(f AuditFilter) ([]AuditRecord, error)
 
 	EventReader
+	WebhookReader
 
 	// Usage lists what f selects, by start and verdict, and the time before
 	// which counts of that step were dropped; 0: none were.
@@ -145,6 +146,7 @@ type Tx interface {
 	CountDenied(id AuditID, more int64) error
 
 	EventWriter
+	WebhookWriter
 }
 
 // KeyRecord is a key as engines keep it. Times are Unix seconds, 0 for none.

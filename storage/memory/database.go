@@ -37,6 +37,8 @@ func NewDatabase() *Database {
 		lastUsed:      map[halberd.KeyID]halberd.KeyUse{},
 		quotas:        map[halberd.QuotaID]halberd.QuotaRecord{},
 		eventSeqs:     map[halberd.EventID]int64{},
+		webhooks:      map[halberd.WebhookID]halberd.WebhookRecord{},
+		deliveries:    map[halberd.DeliveryID]halberd.DeliveryRecord{},
 		rows:          map[halberd.Incarnation]halberd.NodeRecord{},
 	}}
 }
@@ -60,6 +62,8 @@ type state struct {
 	events        []halberd.EventRecord // by Seq
 	eventSeqs     map[halberd.EventID]int64
 	lastSeq       int64
+	webhooks      map[halberd.WebhookID]halberd.WebhookRecord
+	deliveries    map[halberd.DeliveryID]halberd.DeliveryRecord
 
 	usage    [len(steps)]sums   // by minute, hour, day
 	batches  map[[16]byte]int64 // the number of each writer's last batch
@@ -151,6 +155,10 @@ func (s *state) copy() state {
 	out.audit = slices.Clone(s.audit)
 	out.audited = maps.Clone(s.audited)
 	out.quotas = maps.Clone(s.quotas)
+	out.events = slices.Clone(s.events)
+	out.eventSeqs = maps.Clone(s.eventSeqs)
+	out.webhooks = maps.Clone(s.webhooks)
+	out.deliveries = maps.Clone(s.deliveries)
 	for i := range out.usage {
 		out.usage[i].count = maps.Clone(s.usage[i].count)
 	}

@@ -33,6 +33,7 @@ func Run(t *testing.T, open func(t *testing.T) halberd.Store) {
 		{"quotas", quotaCases},
 		{"audit", auditCases},
 		{"events", eventCases},
+		{"webhooks", webhookCases},
 		{"transactions", transactionCases},
 		{"following", followCases},
 		{"load", loadCases},
