@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"strings"
+	"unicode"
 	"unicode/utf8"
 )
 
@@ -294,9 +295,14 @@ func (s *Service) settle(ctx context.Context, id DeliveryID, as func(*DeliveryRe
 	}))
 }
 
-// clip shortens a text to at most n bytes of whole characters.
+// clip makes a text one line of at most n bytes of whole characters.
 func clip(text string, n int) string {
-	text = strings.ToValidUTF8(text, "")
+	text = strings.Map(func(r rune) rune {
+		if unicode.IsControl(r) {
+			return ' '
+		}
+		return r
+	}, strings.ToValidUTF8(text, ""))
 	if len(text) <= n {
 		return text
 	}

@@ -118,13 +118,13 @@ func (t *tx) PutDelivery(d halberd.DeliveryRecord) error {
 	}
 	text := "INSERT INTO deliveries (" + deliveryColumns + ") VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)"
 	if d.Version != 1 {
-		text = `UPDATE deliveries SET webhook = ?2, event = ?3, event_type = ?4, state = ?5, attempts = ?6, created_at = ?7,
-			next_at = ?8, last_at = ?9, status = ?10, took_ms = ?11, error = ?12, version = ?13 WHERE id = ?1 AND version = ?13 - 1`
+		text = `UPDATE deliveries SET event_type = ?4, state = ?5, attempts = ?6, created_at = ?7,
+			next_at = ?8, last_at = ?9, status = ?10, took_ms = ?11, error = ?12, version = ?13 WHERE id = ?1 AND webhook = ?2 AND event = ?3 AND version = ?13 - 1`
 	}
 	return t.placed(text, args...)
 }
 
 func (t *tx) DropDeliveries(before int64, limit int) (int, error) {
-	n, err := t.exec("DELETE FROM deliveries WHERE id IN (SELECT id FROM deliveries WHERE created_at < ? LIMIT ?)", before, int64(limit))
+	n, err := t.exec("DELETE FROM deliveries WHERE id IN (SELECT id FROM deliveries WHERE created_at < ? ORDER BY created_at LIMIT ?)", before, int64(limit))
 	return int(n), err
 }
