@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"maps"
 	"slices"
+	"strings"
 )
 
 // update is the one way in which the Service changes what is kept of keys,
@@ -200,7 +201,7 @@ func (o *outbox) AppendAudit(a AuditRecord) error {
 
 // tell adds what the audit record knows: who, which fields, and by what.
 func (h *happening) tell(a *AuditRecord) error {
-	h.data["actor"] = map[string]string{"type": a.ActorKind, "id": a.Actor}
+	h.data["actor"] = map[string]string{"type": a.ActorKind, "id": strings.TrimPrefix(a.Actor, "system:")}
 	var changes map[string]Change
 	if a.Changes != "" {
 		if err := json.Unmarshal([]byte(a.Changes), &changes); err != nil {

@@ -2,6 +2,7 @@ package halberd
 
 import (
 	"context"
+	"crypto/hmac"
 	"crypto/rand"
 	"encoding/base64"
 	"strings"
@@ -182,11 +183,12 @@ func checkSigning(n NewWebhook) error {
 
 // signingSecret reports whether a secret can be trusted to sign.
 func signingSecret(secret Secret) bool {
-	text, ok := strings.CutPrefix(secret.Reveal(), webhookSecretPrefix)
-	if !ok {
+	text := secret.Reveal()
+	n := min(len(text), len(webhookSecretPrefix))
+	if !hmac.Equal([]byte(text[:n]), []byte(webhookSecretPrefix)) {
 		return false
 	}
-	b, err := base64.StdEncoding.Strict().DecodeString(text)
+	b, err := base64.StdEncoding.Strict().DecodeString(text[n:])
 	if err != nil || len(b) < minWebhookSecret || len(b) > maxWebhookSecret {
 		return false
 	}
@@ -365,7 +367,7 @@ func (s *Service) TestWebhook(ctx context.Context, by Actor, id WebhookID) (Even
 			TargetKind: "webhook", Target: id.String(), Version: h.Version, To: id.String(),
 			Data: encodeJSON(map[string]any{
 				"webhook_id": id.String(), "organization_id": h.Organization.String(), "version": h.Version,
-				"actor": map[string]string{"type": string(by.kind), "id": by.Ref()},
+				"actor": map[string]string{"type": string(by.kind), "id": strings.TrimPrefix(by.Ref(), "system:")},
 			}),
 		}
 		out = e.event()
