@@ -92,6 +92,9 @@ func Start(ctx context.Context, o Options) (*Runner, error) {
 		river.AddWorker(all, &deliveryWorker{runner: r})
 		queues[deliveriesQueue] = river.QueueConfig{MaxWorkers: workers, FetchCooldown: 10 * time.Millisecond}
 	}
+	for _, t := range r.tasks {
+		r.runs[t.Name] = Run{} // it is known before it has run
+	}
 	quiet := slog.New(quieter{r.log.Handler()})
 	var err error
 	if r.db, err = o.Database.open(ctx, quiet); err != nil {

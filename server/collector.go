@@ -1,6 +1,7 @@
 package server
 
 import (
+	"context"
 	"strconv"
 
 	"github.com/prometheus/client_golang/prometheus"
@@ -14,6 +15,7 @@ type instanceDescs struct {
 	ready, keys, revision, damaged, checks, guesses *prometheus.Desc
 	usageFlushes, usageFailed, usageWaiting         *prometheus.Desc
 	usageDropped, forfeited, doors, spans           *prometheus.Desc
+	tasks, jobs, attempts, relayed, relayFailed     *prometheus.Desc
 }
 
 func describe() instanceDescs {
@@ -33,6 +35,11 @@ func describe() instanceDescs {
 		usageDropped: d("usage_dropped_total", "Checks that are missing in the usage: too much waited."),
 		forfeited:    d("quota_forfeited_uses", "Uses of quotas that processes which did not end cleanly took and may not have given, until their refill; found at the start."),
 		doors:        d("door_answers_total", "Answers to gateways, by the status that was meant; nginx is told another for some.", "door", "status"),
+		tasks:        d("task_runs_total", "Runs of housekeeping on this node.", "task", "outcome"),
+		jobs:         d("deliveries_waiting", "Deliveries that are not done, on all nodes, by the state of their jobs.", "state"),
+		attempts:     d("delivery_attempts_total", "Attempts of this node to deliver an event.", "outcome"),
+		relayed:      d("deliveries_total", "Deliveries that this node has made of events."),
+		relayFailed:  d("relay_failures_total", "Times that events could not be made deliveries; they wait for the next."),
 		spans:        d("spans_total", "Spans of traces that a collector took, or did not; only with otlp_endpoint.", "outcome"),
 	}
 }
@@ -43,6 +50,7 @@ func (c *instanceCollector) Describe(out chan<- *prometheus.Desc) {
 	for _, one := range []*prometheus.Desc{
 		d.ready, d.keys, d.revision, d.damaged, d.checks, d.guesses,
 		d.usageFlushes, d.usageFailed, d.usageWaiting, d.usageDropped, d.forfeited, d.doors, d.spans,
+		d.tasks, d.jobs, d.attempts, d.relayed, d.relayFailed,
 	} {
 		out <- one
 	}
@@ -83,4 +91,20 @@ func (c *instanceCollector) Collect(out chan<- prometheus.Metric) {
 	gauge(d.usageWaiting, float64(s.Usage.Waiting))
 	counter(d.usageDropped, s.Usage.Dropped)
 	gauge(d.forfeited, float64(s.Forfeited.Uses))
+	if r := c.in.jobs.Load(); r != nil {
+		j := r.Stats(context.Background())
+		for name, t := range j.Tasks {
+			counter(d.tasks, t.Done, name, "done")
+			counter(d.tasks, t.Failed, name, "failed")
+		}
+		for _, state := range []string{"available", "running", "retryable", "scheduled"} {
+			if !j.WaitingUnavailable {
+				out <- prometheus.MustNewConstMetric(d.jobs, prometheus.GaugeValue, float64(j.Waiting[state]), state)
+			}
+		}
+		counter(d.attempts, j.Delivered, "delivered")
+		counter(d.attempts, j.Failed, "failed")
+		counter(d.relayed, j.Relayed)
+		counter(d.relayFailed, j.RelayFailures)
+	}
 }

@@ -80,6 +80,22 @@ type Config struct {
 	OIDCClientSecretFile string `yaml:"oidc_client_secret_file"`
 	// OIDCName is what people call the provider. Zero: its host.
 	OIDCName string `yaml:"oidc_name"`
+	// WebhooksAllowPrivate lets webhooks call private addresses, other ports, and
+	// plain http: for development and tests.
+	WebhooksAllowPrivate bool `yaml:"webhooks_allow_private"`
+	// SMTPHost is the server that email is handed in to. Zero: no email.
+	SMTPHost string `yaml:"smtp_host"`
+	// SMTPPort zero: 587, or as SMTPSecurity has it.
+	SMTPPort int `yaml:"smtp_port"`
+	// SMTPSecurity is starttls, tls or none. Zero: starttls.
+	SMTPSecurity string `yaml:"smtp_security"`
+	// SMTPUser signs in there. Zero: nobody does.
+	SMTPUser string `yaml:"smtp_user"`
+	// SMTPPasswordFile holds that user's password: a file that only its owner reads.
+	// Zero: HALBERD_SMTP_PASSWORD, or none.
+	SMTPPasswordFile string `yaml:"smtp_password_file"`
+	// SMTPFrom is who email is from, an address.
+	SMTPFrom string `yaml:"smtp_from"`
 	// LogLevel is debug, info, warn or error. Zero: info.
 	LogLevel string `yaml:"log_level"`
 	// LogFormat is text or json. Zero: text.
@@ -94,7 +110,7 @@ type Config struct {
 	// 10 s.
 	ShutdownTimeout time.Duration `yaml:"shutdown_timeout"`
 
-	oidcSecret halberd.Secret // from the environment
+	oidcSecret, smtpPassword halberd.Secret // from the environment
 }
 
 // setting is one field of a Config under its three names: name in the file,
@@ -110,7 +126,8 @@ func (s setting) flag() string     { return strings.ReplaceAll(s.name, "_", "-")
 const (
 	envPrefix = "HALBERD_"
 	envConfig = envPrefix + "CONFIG"             // the variables that are no settings: the file's path,
-	envOIDC   = envPrefix + "OIDC_CLIENT_SECRET" // and a secret, which is never shown
+	envOIDC   = envPrefix + "OIDC_CLIENT_SECRET" // and secrets, which are never shown
+	envSMTP   = envPrefix + "SMTP_PASSWORD"
 )
 
 func (c *Config) settings() []setting {
@@ -129,6 +146,14 @@ func (c *Config) settings() []setting {
 		return func(v string) (err error) {
 			if *p, err = strconv.Atoi(v); err != nil {
 				return fmt.Errorf("%q is no number", v)
+			}
+			return nil
+		}
+	}
+	yes := func(p *bool) func(string) error {
+		return func(v string) (err error) {
+			if *p, err = strconv.ParseBool(v); err != nil {
+				return fmt.Errorf("%q is neither true nor false", v)
 			}
 			return nil
 		}
@@ -165,6 +190,13 @@ func (c *Config) settings() []setting {
 		{"oidc_client_id", "what the OpenID Connect provider knows this server as", text(&c.OIDCClientID)},
 		{"oidc_client_secret_file", "the secret shared with the OpenID Connect provider: a file that only its owner reads", text(&c.OIDCClientSecretFile)},
 		{"oidc_name", "what people call the OpenID Connect provider, for the button (default: its host)", text(&c.OIDCName)},
+		{"webhooks_allow_private", "true: webhooks may call private addresses and plain http; for development and tests only (default false)", yes(&c.WebhooksAllowPrivate)},
+		{"smtp_host", "mail server that email is handed in to (default: no email)", text(&c.SMTPHost)},
+		{"smtp_port", "port of the mail server (default 587; with smtp_security tls 465, none 25)", count(&c.SMTPPort)},
+		{"smtp_security", "how the mail server is talked to: starttls, tls or none (default starttls)", text(&c.SMTPSecurity)},
+		{"smtp_user", "who signs in at the mail server (default: nobody)", text(&c.SMTPUser)},
+		{"smtp_password_file", "the password for the mail server: a file that only its owner reads", text(&c.SMTPPasswordFile)},
+		{"smtp_from", "who email is from, such as halberd@example.com", text(&c.SMTPFrom)},
 		{"log_level", "debug, info, warn or error (default info); read again on SIGHUP", text(&c.LogLevel)},
 		{"log_format", "text or json (default text)", text(&c.LogFormat)},
 		{"otlp_endpoint", "send traces to this OpenTelemetry collector, such as http://127.0.0.1:4318 (default: none)", text(&c.OTLPEndpoint)},
@@ -199,6 +231,8 @@ func (s sources) load() (Config, error) {
 			}
 		case name == envOIDC:
 			c.oidcSecret = halberd.NewSecret(value)
+		case name == envSMTP:
+			c.smtpPassword = halberd.NewSecret(value)
 		case !slices.ContainsFunc(known, func(s setting) bool { return s.variable() == name }):
 			return Config{}, fmt.Errorf("the environment variable %s is not a setting; see hb serve --help", name)
 		case value != "": // as good as absent: compose files and units set such
@@ -334,6 +368,9 @@ func (c *Config) complete() error {
 		return fmt.Errorf("log_format must be text or json, not %q", c.LogFormat)
 	}
 	if _, err := c.providerWith(""); err != nil {
+		return err
+	}
+	if err := c.completeMail(); err != nil {
 		return err
 	}
 	if err := c.completeUsage(); err != nil {

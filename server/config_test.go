@@ -131,7 +131,18 @@ func TestAConfigurationThatMakesNoSenseIsRefusedByName(t *testing.T) {
 		"no guesses":                {file: "guesses_per_minute: -1\n", want: []string{"guesses_per_minute must"}},
 		"no burst":                  {file: "guess_burst: -1\n", want: []string{"guess_burst must"}},
 		"one bad address of two":    {file: "listen: '127.0.0.1:1 unix:'\n", want: []string{"listen must"}},
-		"nowhere":                   {file: "listen: ' '\n", want: []string{"nowhere"}},
+		"mail without a server":     {file: "smtp_from: a@b.org\n", want: []string{"go with smtp_host"}},
+		"mail from nobody":          {file: "smtp_host: mail.example.com\n", want: []string{"smtp_from must be set"}},
+		"mail from no address":      {file: "smtp_host: mail.example.com\nsmtp_from: nobody\n", want: []string{"smtp_from must be"}},
+		"mail's security":           {file: "smtp_host: mail.example.com\nsmtp_from: a@b.org\nsmtp_security: ssl\n", want: []string{"smtp_security must"}},
+		"mail's port":               {file: "smtp_host: mail.example.com\nsmtp_from: a@b.org\nsmtp_port: 70000\n", want: []string{"smtp_port must"}},
+		"mail without a password":   {file: "smtp_host: mail.example.com\nsmtp_from: a@b.org\nsmtp_user: u\n", want: []string{"smtp_password_file", "HALBERD_SMTP_PASSWORD"}},
+		"a password in the clear":   {file: "smtp_host: mail.example.com\nsmtp_from: a@b.org\nsmtp_user: u\nsmtp_password_file: x\nsmtp_security: none\n", want: []string{"in the clear"}},
+		"private, perhaps": {
+			s:    sources{environ: []string{"HALBERD_WEBHOOKS_ALLOW_PRIVATE=maybe"}},
+			want: []string{"HALBERD_WEBHOOKS_ALLOW_PRIVATE", "true nor false"},
+		},
+		"nowhere": {file: "listen: ' '\n", want: []string{"nowhere"}},
 	} {
 		t.Run(name, func(t *testing.T) {
 			if c.file != "" {

@@ -9,9 +9,11 @@ import (
 	"io"
 	"io/fs"
 	"log/slog"
+	"maps"
 	"net/http"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"time"
 
@@ -19,6 +21,7 @@ import (
 
 	"github.com/halberdhq/halberd"
 	"github.com/halberdhq/halberd/internal/password"
+	"github.com/halberdhq/halberd/jobs"
 	"github.com/halberdhq/halberd/storage/sqlite"
 )
 
@@ -27,7 +30,7 @@ func (o Options) doctor() *cobra.Command {
 		Use:   "doctor",
 		Short: "Look for what is wrong with an instance",
 		Long: `Look for what is wrong with an instance: files and their modes, pepper, database,
-rows, journal of revocations, clock, disk, certificate.
+rows, journal of revocations, background work, clock, disk, certificate.
 
 When a server runs on the folder it is the one that looks; otherwise the folder
 is opened as a start would open it. The exit code is 1 when something fails, 0
@@ -138,6 +141,7 @@ type doctor struct {
 	config  Config
 	store   *sqlite.Store
 	service *halberd.Service
+	jobs    *jobs.Runner // nil: no server runs
 	now     time.Time
 
 	found []finding
@@ -192,6 +196,7 @@ func (d *doctor) examine(ctx context.Context) []finding {
 	d.adminKey()
 	d.database(ctx)
 	d.rows(ctx)
+	d.work(ctx)
 	d.disk()
 	d.certificate()
 	return d.found
@@ -357,6 +362,35 @@ func (d *doctor) journal(j halberd.JournalState) {
 	}
 }
 
+// work looks at what nobody waits for: it is the server's own memory of it, so
+// there is nothing to say of a folder at rest.
+func (d *doctor) work(ctx context.Context) {
+	if d.jobs == nil {
+		return
+	}
+	s := d.jobs.Stats(ctx)
+	before := len(d.found)
+	for _, name := range slices.Sorted(maps.Keys(s.Tasks)) {
+		if t := s.Tasks[name]; t.LastError != nil {
+			d.warn("jobs", fmt.Sprintf("%s failed at %s: %v", name, t.LastAt.UTC().Format(time.RFC3339), t.LastError), "it is tried again when it is next due; the log says more")
+		}
+	}
+	if s.WaitingUnavailable {
+		d.warn("jobs", "what waits to be done cannot be counted: the jobs' database does not answer", "look into the log")
+	}
+	if len(d.found) == before {
+		waiting := s.Waiting["available"] + s.Waiting["running"] + s.Waiting["scheduled"]
+		d.ok("jobs", "%s in order, %s under way, %d to be tried again", quantity(len(s.Tasks), "task"), deliveries(waiting), s.Waiting["retryable"])
+	}
+}
+
+func deliveries(n int64) string {
+	if n == 1 {
+		return "1 delivery"
+	}
+	return fmt.Sprintf("%d deliveries", n)
+}
+
 func (d *doctor) disk() {
 	free, err := freeBytes(d.config.Data)
 	if err != nil {
@@ -364,7 +398,7 @@ func (d *doctor) disk() {
 		return
 	}
 	var size uint64
-	for _, name := range []string{databaseFile, databaseFile + "-wal", usageFile} {
+	for _, name := range []string{databaseFile, databaseFile + "-wal", usageFile, jobsFile} {
 		if info, err := os.Stat(d.file(name)); err == nil {
 			size += uint64(info.Size())
 		}

@@ -15,6 +15,7 @@ import (
 const (
 	databaseFile = "halberd.db"
 	usageFile    = "usage.db"
+	jobsFile     = "jobs.db"
 	pepperFile   = "pepper"
 	journalFile  = "revoked.log"
 	lockFile     = "lock"

@@ -60,7 +60,7 @@ func (in *instance) doctor(w http.ResponseWriter, r *http.Request) {
 		http.Error(w, errStarting.Error(), http.StatusServiceUnavailable)
 		return
 	}
-	d := doctor{config: in.current(), store: in.store, service: svc, now: in.now()}
+	d := doctor{config: in.current(), store: in.store, service: svc, jobs: in.jobs.Load(), now: in.now()}
 	w.Header().Set("Content-Type", "application/json")
 	_ = json.NewEncoder(w).Encode(d.examine(r.Context()))
 }

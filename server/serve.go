@@ -22,6 +22,7 @@ import (
 	"github.com/halberdhq/halberd/gateway"
 	"github.com/halberdhq/halberd/gateway/extauthz"
 	"github.com/halberdhq/halberd/internal/fastlane"
+	"github.com/halberdhq/halberd/jobs"
 	"github.com/halberdhq/halberd/storage/sqlite"
 )
 
@@ -36,10 +37,12 @@ type instance struct {
 	metrics *metrics
 	doors   *gateway.Doors
 	traces  *traces // nil: nobody is told
+	outward outward
 	store   *sqlite.Store
 
 	config   atomic.Pointer[Config]          // replaced by a reload
 	service  atomic.Pointer[halberd.Service] // nil until every key is loaded
+	jobs     atomic.Pointer[jobs.Runner]     // nil until then, too
 	public   atomic.Pointer[routes]
 	console  http.Handler // nil until every key is loaded
 	stopping atomic.Bool
@@ -67,6 +70,9 @@ func serve(ctx context.Context, src sources, version string, stdout, stderr io.W
 	in.doors = gateway.New(in.service.Load, in.log)
 	in.metrics = newMetrics(in)
 	if err := in.openDoors(c); err != nil {
+		return misused(err)
+	}
+	if err := in.openOutward(c); err != nil {
 		return misused(err)
 	}
 	in.public.Store(in.routes(nil))
@@ -114,13 +120,13 @@ func (in *instance) run(ctx context.Context, hup <-chan os.Signal, stdout io.Wri
 	if in.console, err = in.pages(svc); err != nil {
 		return errors.Join(err, svc.Close())
 	}
+	if err := in.startJobs(ctx, c, svc); err != nil {
+		return errors.Join(err, svc.Close())
+	}
 	in.public.Store(in.routes(svc))
 	in.service.Store(svc)
 	in.log.Info("ready", "version", in.version, "listen", address, "keys", svc.Stats().Keys, "loaded_in", in.now().Sub(begin))
 	in.greet(stdout, c, address, made)
-	own, end := context.WithCancel(ctx)
-	defer end() // close waits for it
-	in.serving.Go(func() { in.tidyUsage(own, svc) })
 	for _, begin := range then {
 		if err := begin(ctx, in, svc, address); err != nil {
 			return err
@@ -380,6 +386,14 @@ func (in *instance) close() error {
 		_ = in.checks.Shutdown(at) // again, and without waiting
 	}
 	in.serving.Wait()
+	if r := in.jobs.Load(); r != nil { // before what it works on
+		if err := r.Stop(); err != nil {
+			in.log.Error("jobs did not end cleanly; what was under way is done again", "why", err)
+		}
+	}
+	if in.outward.webhooks != nil {
+		in.outward.webhooks.Close()
+	}
 	in.traces.stop()
 	if svc := in.service.Load(); svc != nil {
 		return svc.Close() // counts are flushed; it closes the store

@@ -441,6 +441,13 @@ oidc_issuer: ""
 oidc_client_id: ""
 oidc_client_secret_file: ""
 oidc_name: ""
+webhooks_allow_private: false
+smtp_host: ""
+smtp_port: 0
+smtp_security: ""
+smtp_user: ""
+smtp_password_file: ""
+smtp_from: ""
 log_level: debug
 log_format: text
 otlp_endpoint: ""

@@ -2,35 +2,16 @@ package server
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"time"
 
 	"github.com/halberdhq/halberd"
 )
 
-const (
-	tidyEvery = time.Minute
-	// tidyPause is between two parts: the rest of the machine comes first.
-	tidyPause = 50 * time.Millisecond
-)
+// tidyPause is between two parts: the rest of the machine comes first.
+const tidyPause = 50 * time.Millisecond
 
-// tidyUsage carries counts on and drops old ones until ctx ends.
-func (in *instance) tidyUsage(ctx context.Context, svc *halberd.Service) {
-	tick := time.NewTicker(tidyEvery)
-	defer tick.Stop()
-	for {
-		if err := in.tidyAll(ctx, svc); err != nil && ctx.Err() == nil && !errors.Is(err, halberd.ErrClosed) {
-			in.log.Error("usage counts were not carried on to longer steps; they are right, and take more room", "why", err)
-		}
-		select {
-		case <-tick.C:
-		case <-ctx.Done():
-			return
-		}
-	}
-}
-
+// tidyAll carries counts on to longer steps and drops old ones, part by part.
 func (in *instance) tidyAll(ctx context.Context, svc *halberd.Service) error {
 	for {
 		c := in.current()

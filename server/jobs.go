@@ -1,0 +1,35 @@
+package server
+
+import (
+	"context"
+	"fmt"
+	"path/filepath"
+	"time"
+
+	"github.com/halberdhq/halberd"
+	"github.com/halberdhq/halberd/jobs"
+)
+
+// startJobs begins the work that nobody waits for. close ends it.
+func (in *instance) startJobs(ctx context.Context, c Config, svc *halberd.Service) error {
+	r, err := jobs.Start(ctx, jobs.Options{
+		Database: in.jobsDatabase(c), Tasks: in.tasks(svc), Log: in.log, Now: in.now,
+	})
+	if err != nil {
+		return fmt.Errorf("%w: if the file is damaged move it away, and it is made anew from the keys' database", err)
+	}
+	in.jobs.Store(r)
+	return nil
+}
+
+// jobsDatabase is where jobs are kept: beside the keys.
+func (in *instance) jobsDatabase(c Config) jobs.Database {
+	return jobs.SQLite(filepath.Join(c.Data, jobsFile))
+}
+
+// tasks is the housekeeping that is due every so often, on one node at a time.
+func (in *instance) tasks(svc *halberd.Service) []jobs.Task {
+	return []jobs.Task{
+		{Name: "tidy_usage", Every: time.Minute, Run: func(ctx context.Context) error { return in.tidyAll(ctx, svc) }},
+	}
+}
