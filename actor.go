@@ -50,6 +50,10 @@ type Request struct {
 	// Idempotency makes a create or rotate happen once: the key the caller
 	// chose, the route, and a digest of the body. Zero: none.
 	Idempotency Idempotency
+	// Async lets a change that must reach other nodes be answered after Wait,
+	// before it is known to have: Propagation says by when it will have.
+	Async bool
+	Wait  time.Duration
 }
 
 // Idempotency is one use of an Idempotency-Key header.
@@ -164,6 +168,24 @@ const (
 	ActionStart              Action = "instance.start"   // the first start
 	ActionRecover            Action = "instance.recover" // a new admin key, at the machine
 )
+
+// repeats reports whether an action may take something away: then a call that
+// finds nothing to do may repeat one whose answer was lost.
+func (act Action) repeats() bool {
+	switch act {
+	case ActionUpdateKey, ActionRotateKey, ActionEndOverlap, ActionRevokeKey, ActionBulkKeys,
+		ActionUpdateProject, ActionDeleteProject, ActionUpdateOrganization,
+		ActionInviteMember, ActionUpdateMember, ActionRemoveMember, ActionUpdateSelf:
+		return true
+	}
+	return false
+}
+
+// revokes reports whether an action may revoke keys: it is no success while
+// tombstones are owed to the journal.
+func (act Action) revokes() bool {
+	return act == ActionRevokeKey || act == ActionBulkKeys || act == ActionDeleteProject
+}
 
 // permits reports whether the actor holds the right for an action at all; what
 // it may be done to is the reach's question.

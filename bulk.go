@@ -63,8 +63,7 @@ func (s *Service) Bulk(ctx context.Context, by Actor, b Bulk) (BulkDone, error) 
 		return BulkDone{}, err
 	}
 	var out BulkDone
-	var revoked []Key
-	err = s.change(ctx, by, ActionBulkKeys, func(tx Tx, by Actor) error {
+	out.Propagation, err = s.change(ctx, by, ActionBulkKeys, func(tx Tx, by Actor) error {
 		done, err := s.replayed(tx, by)
 		if err != nil {
 			return err
@@ -79,15 +78,12 @@ func (s *Service) Bulk(ctx context.Context, by Actor, b Bulk) (BulkDone, error) 
 		}
 		out.Results = make([]BulkResult, len(ids))
 		for i, id := range ids {
-			k, err := one(tx, by, id)
+			_, err := one(tx, by, id)
 			refusal, refused := errors.AsType[*Error](err)
 			if err != nil && !refused {
 				return err
 			}
 			out.Results[i] = BulkResult{ID: id, Refusal: refusal}
-			if !k.RevokedAt.IsZero() && !refused {
-				revoked = append(revoked, k)
-			}
 		}
 		if by.request.Idempotency.Key == "" {
 			return nil
@@ -102,8 +98,7 @@ func (s *Service) Bulk(ctx context.Context, by Actor, b Bulk) (BulkDone, error) 
 			_ = s.deny(by, act, r)
 		}
 	}
-	out.Propagation = oneNode()
-	return out, s.entomb(ctx, revoked...)
+	return out, nil
 }
 
 // bulkOf judges the values of b, and returns what is done to one key and how it

@@ -13,21 +13,11 @@ type Changed struct {
 	Propagation Propagation
 }
 
-// Propagation says how far a change had gone when it was answered. On one node
-// it is always confirmed.
-type Propagation struct {
-	Confirmed bool
-	Nodes     int
-	Waited    time.Duration
-}
-
-func oneNode() Propagation { return Propagation{Confirmed: true, Nodes: 1} }
-
 // Create makes a key. It is stored before its secret is returned, and good on
 // every node when it is. Beyond the project's ceiling it is KEY_LIMIT_EXCEEDED.
 func (s *Service) Create(ctx context.Context, by Actor, n NewKey) (Changed, error) {
 	var made Changed
-	err := s.change(ctx, by, ActionCreateKey, func(tx Tx, by Actor) error {
+	p, err := s.change(ctx, by, ActionCreateKey, func(tx Tx, by Actor) error {
 		if done, err := s.replayed(tx, by); err != nil {
 			return err
 		} else if done != "" {
@@ -54,12 +44,13 @@ func (s *Service) Create(ctx context.Context, by Actor, n NewKey) (Changed, erro
 		if err != nil {
 			return err
 		}
-		made = Changed{Key: k, Secret: secret, Propagation: oneNode()}
+		made = Changed{Key: k, Secret: secret}
 		return s.remember(tx, by, k.ID.String())
 	})
 	if err != nil {
 		return Changed{}, err
 	}
+	made.Propagation = p
 	return made, nil
 }
 

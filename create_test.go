@@ -40,7 +40,7 @@ func TestExpiryIsExactDays(t *testing.T) {
 func TestExpiryIsJudged(t *testing.T) {
 	w := fixture.New(t)
 	p := w.Project("short")
-	p, err := w.UpdateProject(w.Ctx(), w.Admin, p.ID, halberd.ProjectPatch{
+	_, err := w.UpdateProject(w.Ctx(), w.Admin, p.ID, halberd.ProjectPatch{
 		MaxExpiresInDays: halberd.Some(30), DefaultExpiresInDays: halberd.Some(90),
 	}, 0)
 	if err != nil {

@@ -32,7 +32,11 @@ type directory struct {
 	policyNext, externalNext uint32            // numbers are not given twice: a check may still hold one
 	previous                 map[uint32]Digest // ordinal → the superseded digest in the table
 	ordinals                 uint32
-	damaged                  map[any]error // rows that were refused, by id
+	damaged                  map[any]error  // rows that were refused, by id
+	filled                   bool           // once by a load: what is not told of may be there all the same
+	ended                    map[KeyID]bool // keys that stay revoked though their entries were uprooted; almost always nil
+	revived                  KeyID          // the last key that was put as good after it was revoked, and stayed revoked; zero: none
+	fresh                    map[any]bool   // ids told of since a load began, which may find older rows; nil: none runs
 }
 
 // entry is a key under one of its digests, as checks use it.
@@ -288,7 +292,12 @@ func (d *directory) putKey(r *KeyRecord) error {
 		e.flags = flagRevoked
 	}
 	old, known := d.former(r)
-	e.flags |= old.flags & flagRevoked // also if the store went back in time
+	if old.flags&flagRevoked != 0 || d.ended[r.ID] { // also if the store went back in time
+		if e.flags&flagRevoked == 0 {
+			d.revived = r.ID
+		}
+		e.flags |= flagRevoked
+	}
 	if known && old.identity != e.identity {
 		d.dropKey(r) // the secret of another key, or of another owner's
 		known = false
@@ -319,6 +328,62 @@ func (d *directory) putKey(r *KeyRecord) error {
 		d.letGo(old)
 	}
 	return nil
+}
+
+// lost reports whether a record names no digest that is known, though the key may
+// be known by another: it was rotated more than once since it was last told of.
+// Only a node that follows others misses any of that.
+func (d *directory) lost(r *KeyRecord) bool {
+	if r.PreviousDigest.IsZero() || !d.filled {
+		return false
+	}
+	_, known := d.former(r)
+	return !known
+}
+
+// uproot forgets the keys of rows that are known by digests which the rows do not
+// name any more. It walks the whole table. What was revoked stays so. Called with
+// mu held.
+func (d *directory) uproot(rows []KeyRecord) {
+	if len(rows) == 0 {
+		return
+	}
+	meant := map[KeyID]bool{}
+	for i := range rows {
+		meant[rows[i].ID] = true
+	}
+	type root struct {
+		digest Digest
+		entry  entry
+	}
+	var found []root
+	d.keys.Each(func(digest [32]byte, r *record) {
+		if who := d.counts.Label(r.ordinal); meant[who.id] {
+			e := entry{identity: *who}
+			r.unpack(&e)
+			found = append(found, root{digest, e})
+		}
+	})
+	gone := map[uint32]bool{}
+	for i := range found {
+		e := &found[i].entry
+		d.keys.Delete(found[i].digest)
+		if e.flags&flagRevoked != 0 {
+			note(&d.ended, e.id, true)
+		}
+		if !gone[e.ordinal] {
+			gone[e.ordinal] = true
+			delete(d.previous, e.ordinal)
+			d.letGo(*e)
+		}
+	}
+}
+
+// regress reports whether a key that was known as revoked was told of as good.
+func (d *directory) regress() (KeyID, bool) {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	return d.revived, !d.revived.IsZero()
 }
 
 // dropKey forgets a key whose record cannot be believed. Called with mu held.

@@ -62,9 +62,9 @@ func TestEveryChangeIsAnEvent(t *testing.T) {
 	}
 	next := sinceLast(w)
 	var k halberd.Changed
-	var p halberd.Project
+	var p halberd.ChangedProject
 	var m halberd.Invited
-	var o halberd.Organization
+	var o halberd.ChangedOrganization
 	for _, c := range []struct {
 		do   func() error
 		want string
@@ -116,7 +116,8 @@ func TestEveryChangeIsAnEvent(t *testing.T) {
 		}, "project.updated project.updated"},
 		{func() error {
 			_, err := w.Create(ctx, w.Admin, halberd.NewKey{Project: p.ID})
-			return errors.Join(err, w.DeleteProject(ctx, w.Admin, p.ID, 0))
+			_, deleted := w.DeleteProject(ctx, w.Admin, p.ID, 0)
+			return errors.Join(err, deleted)
 		}, "key.created key.revoked project.deleted"},
 		{func() (err error) { o, err = w.CreateOrganization(ctx, w.Admin, "o"); return err }, "organization.created project.created"},
 		{func() error {

@@ -15,8 +15,8 @@ import (
 // actor is judged as its key stands now, not as it stood when it presented
 // itself: whoever is no longer good is UNAUTHORIZED, as at the door.
 func (s *Service) Permit(by Actor, act Action) error {
-	if s.closed.Load() {
-		return outward(ErrClosed)
+	if err := s.Ready(); err != nil {
+		return err
 	}
 	if by.IsZero() {
 		return errUnauthorized()
@@ -88,15 +88,13 @@ func (s *Service) look(ctx context.Context, by Actor, act Action, fn func(Reader
 
 // change runs a change past the gate: once on the actor as it presented itself,
 // and again on the actor as the store knows it inside the transaction, so that
-// a key revoked a moment ago changes nothing any more.
-func (s *Service) change(ctx context.Context, by Actor, act Action, fn func(tx Tx, by Actor) error) error {
+// a key revoked a moment ago changes nothing any more. It returns when the change
+// holds on every node, see commit.
+func (s *Service) change(ctx context.Context, by Actor, act Action, fn func(tx Tx, by Actor) error) (Propagation, error) {
 	if err := s.Permit(by, act); err != nil {
-		return err
+		return Propagation{}, err
 	}
-	var seen sentences
-	err := s.update(ctx, func(tx Tx) error {
-		seen = sentences{Tx: tx}
-		tx = &seen
+	p, err := s.commit(ctx, &by.request, act, func(tx Tx) error {
 		fresh, err := s.refresh(tx, by)
 		if err != nil {
 			return err
@@ -108,9 +106,9 @@ func (s *Service) change(ctx context.Context, by Actor, act Action, fn func(tx T
 	})
 	switch CodeOf(err) {
 	case CodeForbidden, CodeScopeEscalation:
-		return s.deny(by, act, err)
+		return Propagation{}, s.deny(by, act, err)
 	}
-	return s.failClosed(ctx, outward(err), seen.rows)
+	return p, outward(err)
 }
 
 // refresh reads the actor again from the store. Whoever is no longer good is

@@ -59,7 +59,7 @@ func TestForeignIsAbsent(t *testing.T) {
 			_, err := w.UpdateProject(w.Ctx(), wideAdmin, foreignProject, halberd.ProjectPatch{Name: halberd.Some("x")}, 0)
 			return err
 		},
-		"delete project": func() error { return w.DeleteProject(w.Ctx(), wideAdmin, foreignProject, 0) },
+		"delete project": func() error { _, err := w.DeleteProject(w.Ctx(), wideAdmin, foreignProject, 0); return err },
 		"project in org": func() error {
 			_, err := w.CreateProject(w.Ctx(), wideAdmin, halberd.NewProject{Name: "x", Organization: org.ID})
 			return err

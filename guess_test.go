@@ -118,7 +118,7 @@ func TestTheSoleProjectIsTheOnlyOneOfTheInstance(t *testing.T) {
 		t.Fatal(err)
 	}
 	sole(halberd.ProjectID{})
-	if err := w.DeleteProject(w.Ctx(), w.Admin, second.ID, 0); err != nil {
+	if _, err := w.DeleteProject(w.Ctx(), w.Admin, second.ID, 0); err != nil {
 		t.Fatal(err)
 	}
 	sole(w.Home)

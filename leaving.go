@@ -30,7 +30,7 @@ type Left struct {
 // they owned; what is asked of those keys happens in the same transaction.
 func (s *Service) RemoveMember(ctx context.Context, by Actor, id MemberID, l Leaving, version int64) (Left, error) {
 	var out Left
-	err := s.change(ctx, by, ActionRemoveMember, func(tx Tx, by Actor) error {
+	p, err := s.change(ctx, by, ActionRemoveMember, func(tx Tx, by Actor) error {
 		m, err := s.memberOf(tx, by, id)
 		if err != nil {
 			return err
@@ -55,13 +55,14 @@ func (s *Service) RemoveMember(ctx context.Context, by Actor, id MemberID, l Lea
 		if err := s.putMember(tx, by, ActionRemoveMember, &before, &m); err != nil {
 			return err
 		}
-		out = Left{Member: m, Propagation: oneNode()}
+		out = Left{Member: m}
 		out.Keys, err = s.leaveKeys(tx, by, &m, l)
 		return err
 	})
 	if err != nil {
 		return Left{}, err
 	}
+	out.Propagation = p
 	return out, nil
 }
 

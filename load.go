@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"runtime"
+	"time"
 )
 
 // What New does before anything is answered, and how what is committed later
@@ -52,27 +53,43 @@ func (s *Service) openSeal(ctx context.Context, pepper []byte) error {
 	case revision != 0:
 		return refuse(CodeUnavailable, "the store has keys but no pepper fingerprint: it was damaged or edited; restore a backup")
 	}
-	return s.update(ctx, func(tx Tx) error { return tx.SetMeta(metaPepper, s.seal.fingerprint) })
+	return s.update(ctx, func(tx Tx) error {
+		// Another node may begin at the same moment, with a pepper of its own.
+		switch kept, err := tx.Meta(metaPepper); {
+		case errors.Is(err, ErrNotFound):
+			return tx.SetMeta(metaPepper, s.seal.fingerprint)
+		case err != nil:
+			return err
+		case kept != s.seal.fingerprint:
+			return refuse(CodeUnavailable, "another node set this store up at the same moment, with its own pepper (fingerprint %s): "+
+				"remove the pepper that was just made here, and copy that node's", kept)
+		}
+		return nil
+	})
 }
 
-// load fills the directory. Damaged rows are left out and reported: their keys
-// are refused.
-func (s *Service) load(ctx context.Context) error {
+// load fills the directory with what is at least as new as revision. It may be
+// filled already, and what is told meanwhile is newer. Damaged rows are left out
+// and reported: their keys are refused.
+func (s *Service) load(ctx context.Context, revision int64) error {
 	d := s.dir
-	err := s.store.View(ctx, func(r Reader) error {
-		rev, err := r.Revision()
-		if err != nil {
-			return err
-		}
-		d.revision.Store(rev)
-		return s.loadOwners(r)
-	})
-	if err != nil {
+	d.mu.Lock()
+	again := d.filled
+	d.fresh, d.revived = map[any]bool{}, KeyID{}
+	d.mu.Unlock()
+	defer func() {
+		d.mu.Lock()
+		d.fresh = nil
+		d.mu.Unlock()
+	}()
+	if err := s.store.View(ctx, s.loadOwners); err != nil {
 		return fmt.Errorf("load organizations and projects: %w", err)
 	}
-	since := s.now().Add(-forgetAfter).Unix()
-	s.unburied = map[KeyID]Tombstone{}
-	err = s.store.Load(ctx, runtime.GOMAXPROCS(0), since, func(batch []KeyRecord) error {
+	if !again {
+		s.unburied = map[KeyID]Tombstone{}
+	}
+	var lost []KeyRecord
+	err := s.store.Load(ctx, runtime.GOMAXPROCS(0), s.knownSince().Add(-forgetAfter).Unix(), func(batch []KeyRecord) error {
 		bad := make([]error, len(batch))
 		var buf packer
 		for i := range batch {
@@ -81,13 +98,29 @@ func (s *Service) load(ctx context.Context) error {
 		d.mu.Lock()
 		defer d.mu.Unlock()
 		for i := range batch {
-			if bad[i] == nil {
-				bad[i] = d.putKey(&batch[i])
+			r := &batch[i]
+			switch {
+			case d.fresh[r.ID]:
+				continue
+			case again && bad[i] == nil && d.lost(r):
+				lost = append(lost, *r)
+				continue
+			case again && bad[i] == nil && r.State == StateRevoked:
+				s.bury(r, &buf)
 			}
-			if bad[i] != nil {
-				d.damaged[batch[i].ID] = bad[i]
-			} else if batch[i].State == StateRevoked {
-				s.unburied[batch[i].ID] = Tombstone{Key: batch[i].ID, At: batch[i].RevokedAt}
+			if bad[i] == nil {
+				bad[i] = d.putKey(r)
+			}
+			switch {
+			case bad[i] != nil && again:
+				d.dropKey(r)
+				d.damaged[r.ID] = bad[i]
+			case bad[i] != nil:
+				d.damaged[r.ID] = bad[i]
+			case again:
+				delete(d.damaged, r.ID)
+			case r.State == StateRevoked:
+				s.unburied[r.ID] = Tombstone{Key: r.ID, At: r.RevokedAt}
 			}
 		}
 		return nil
@@ -95,10 +128,58 @@ func (s *Service) load(ctx context.Context) error {
 	if err != nil {
 		return fmt.Errorf("load keys: %w", err)
 	}
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	if err := s.replant(lost); err != nil {
+		return fmt.Errorf("load keys: %w", err)
+	}
+	d.filled = true
+	d.revision.Store(max(d.revision.Load(), revision))
 	for id, why := range d.damaged {
 		s.log.Error("a row was changed behind the server's back or is damaged: it is refused", "id", id, "why", why)
 	}
 	return nil
+}
+
+// replant puts keys that were rotated several times since they were last told of.
+// Called with the directory's lock held.
+func (s *Service) replant(rows []KeyRecord) error {
+	d := s.dir
+	d.uproot(rows)
+	var buf packer
+	for i := range rows {
+		if d.fresh[rows[i].ID] {
+			continue
+		}
+		if rows[i].State == StateRevoked {
+			s.bury(&rows[i], &buf)
+		}
+		if err := d.putKey(&rows[i]); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// knownSince is a time of which this process has known everything.
+func (s *Service) knownSince() time.Time {
+	if s.node != nil {
+		if l := s.node.lease.Load(); !l.now.IsZero() {
+			return l.now
+		}
+	}
+	return s.now()
+}
+
+// bury owes the journal the tombstone of a key that another node revoked. Called
+// with the directory's lock held, before the row is put.
+func (s *Service) bury(r *KeyRecord, buf *packer) {
+	if old, known := s.dir.former(r); known && old.flags&flagRevoked != 0 {
+		return
+	}
+	t := Tombstone{Key: r.ID, At: r.RevokedAt}
+	t.MAC = s.seal.mac(&t, buf)
+	s.owed.owe(t)
 }
 
 func (s *Service) loadOwners(r Reader) error {
@@ -113,12 +194,16 @@ func (s *Service) loadOwners(r Reader) error {
 			return err
 		}
 		for i := range list {
-			if o := &list[i]; s.seal.genuine(o, o.MAC, &buf) {
-				d.putOrganization(o.organization())
-			} else {
-				d.damaged[o.ID] = errMAC
-			}
 			after = list[i].ID
+			if d.fresh[after] {
+				continue
+			}
+			o, err := s.openOrganization(&list[i])
+			if err != nil {
+				d.damaged[after] = errMAC
+				o = Organization{ID: after}
+			}
+			d.putOrganization(o)
 		}
 		if len(list) < page {
 			break
@@ -131,6 +216,9 @@ func (s *Service) loadOwners(r Reader) error {
 		}
 		for i := range list {
 			after = list[i].ID
+			if d.fresh[after] {
+				continue
+			}
 			p, err := s.openProject(&list[i], &buf)
 			if err != nil {
 				d.damaged[list[i].ID] = err
@@ -143,12 +231,15 @@ func (s *Service) loadOwners(r Reader) error {
 		}
 	}
 	for after := (MemberID{}); ; {
-		list, err := r.Members(OrganizationID{}, after, page, false)
+		list, err := r.Members(OrganizationID{}, after, page, d.filled)
 		if err != nil {
 			return err
 		}
 		for i := range list {
 			after = list[i].ID
+			if d.fresh[after] {
+				continue
+			}
 			m, err := s.openMember(&list[i])
 			if err != nil {
 				d.damaged[after] = err
@@ -170,8 +261,12 @@ func (s *Service) apply(c Committed) {
 	d.mu.Lock()
 	defer d.mu.Unlock()
 	var buf packer
+	if s.node != nil && len(c.Organizations)+len(c.Projects)+len(c.Members)+len(c.Keys) == 0 {
+		s.node.changed.Store(true) // a node became active, or nothing changed at all
+	}
 	for i := range c.Organizations {
 		r := &c.Organizations[i]
+		d.told(r.ID)
 		o, err := s.openOrganization(r)
 		if err != nil {
 			s.log.Error("a committed organization cannot be believed: its keys are refused", "id", r.ID, "why", err)
@@ -182,6 +277,7 @@ func (s *Service) apply(c Committed) {
 	}
 	for i := range c.Projects {
 		r := &c.Projects[i]
+		d.told(r.ID)
 		p, err := s.openProject(r, &buf)
 		if err != nil {
 			s.log.Error("a committed project cannot be believed: its keys are refused", "id", r.ID, "why", err)
@@ -192,6 +288,7 @@ func (s *Service) apply(c Committed) {
 	}
 	for i := range c.Members {
 		r := &c.Members[i]
+		d.told(r.ID)
 		m, err := s.openMember(r)
 		if err != nil {
 			s.log.Error("a committed member cannot be believed: they are refused", "id", r.ID, "why", err)
@@ -201,8 +298,12 @@ func (s *Service) apply(c Committed) {
 		}
 		d.people.put(&m)
 	}
+	if s.node != nil {
+		s.follow(c.Keys)
+	}
 	for i := range c.Keys {
 		r := &c.Keys[i]
+		d.told(r.ID)
 		err := s.checkKey(r, &buf)
 		if err == nil {
 			err = d.putKey(r)
@@ -215,5 +316,32 @@ func (s *Service) apply(c Committed) {
 		}
 		delete(d.damaged, r.ID)
 	}
-	d.revision.Store(c.Revision)
+	d.revision.Store(max(d.revision.Load(), c.Revision))
+}
+
+// follow sees to what a node owes before it puts keys that others changed. Called
+// with the directory's lock held.
+func (s *Service) follow(rows []KeyRecord) {
+	var buf packer
+	var lost []KeyRecord
+	for i := range rows {
+		r := &rows[i]
+		if s.checkKey(r, &buf) != nil {
+			continue
+		}
+		if r.State == StateRevoked {
+			s.bury(r, &buf)
+		}
+		if s.dir.lost(r) {
+			lost = append(lost, *r)
+		}
+	}
+	s.dir.uproot(lost)
+}
+
+// told notes that a row was told of, which a load that runs may find as it was.
+func (d *directory) told(id any) {
+	if d.fresh != nil {
+		d.fresh[id] = true
+	}
 }

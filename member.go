@@ -66,8 +66,15 @@ type MemberPatch struct {
 // Invited is a member and the secret of the link that lets the person in. It is
 // shown once.
 type Invited struct {
-	Member Member
-	Secret Secret
+	Member      Member
+	Secret      Secret
+	Propagation Propagation
+}
+
+// ChangedMember is a member after a change, and how far the change had gone.
+type ChangedMember struct {
+	Member
+	Propagation Propagation
 }
 
 // Members is one page. Next is empty at the end.

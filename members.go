@@ -87,7 +87,7 @@ func (s *Service) memberOf(r Reader, by Actor, id MemberID) (Member, error) {
 // No one invites above themselves.
 func (s *Service) InviteMember(ctx context.Context, by Actor, n NewMember) (Invited, error) {
 	var out Invited
-	err := s.change(ctx, by, ActionInviteMember, func(tx Tx, by Actor) error {
+	p, err := s.change(ctx, by, ActionInviteMember, func(tx Tx, by Actor) error {
 		if done, err := s.replayed(tx, by); err != nil {
 			return err
 		} else if done != "" {
@@ -135,6 +135,7 @@ func (s *Service) InviteMember(ctx context.Context, by Actor, n NewMember) (Invi
 	if err != nil {
 		return Invited{}, err
 	}
+	out.Propagation = p
 	return out, nil
 }
 
@@ -153,7 +154,7 @@ func (s *Service) invite(m *Member) Secret {
 // password that was forgotten. Until it is accepted the member cannot sign in.
 func (s *Service) InviteAgain(ctx context.Context, by Actor, id MemberID) (Invited, error) {
 	var out Invited
-	err := s.change(ctx, by, ActionInviteMember, func(tx Tx, by Actor) error {
+	p, err := s.change(ctx, by, ActionInviteMember, func(tx Tx, by Actor) error {
 		m, err := s.memberOf(tx, by, id)
 		if err != nil {
 			return err
@@ -172,19 +173,20 @@ func (s *Service) InviteAgain(ctx context.Context, by Actor, id MemberID) (Invit
 	if err != nil {
 		return Invited{}, err
 	}
+	out.Propagation = p
 	return out, nil
 }
 
 // UpdateMember edits a member. A new role, and deactivation, end the member's
 // sessions at once. A member may change its own name.
-func (s *Service) UpdateMember(ctx context.Context, by Actor, id MemberID, p MemberPatch, version int64) (Member, error) {
+func (s *Service) UpdateMember(ctx context.Context, by Actor, id MemberID, p MemberPatch, version int64) (ChangedMember, error) {
 	var out Member
 	act := ActionUpdateMember
 	own := by.kind == ActorMember && by.member == id && p == (MemberPatch{Name: p.Name})
 	if own {
 		act = ActionUpdateSelf
 	}
-	err := s.change(ctx, by, act, func(tx Tx, by Actor) error {
+	spread, err := s.change(ctx, by, act, func(tx Tx, by Actor) error {
 		m, err := s.memberOf(tx, by, id)
 		if err != nil {
 			return err
@@ -221,9 +223,9 @@ func (s *Service) UpdateMember(ctx context.Context, by Actor, id MemberID, p Mem
 		return err
 	})
 	if err != nil {
-		return Member{}, err
+		return ChangedMember{}, err
 	}
-	return out, nil
+	return ChangedMember{out, spread}, nil
 }
 
 func (m *Member) patch(p MemberPatch) error {

@@ -59,9 +59,9 @@ func (s *Service) GetOrganization(ctx context.Context, by Actor, id Organization
 }
 
 // CreateOrganization makes an organization and its default project.
-func (s *Service) CreateOrganization(ctx context.Context, by Actor, name string) (Organization, error) {
+func (s *Service) CreateOrganization(ctx context.Context, by Actor, name string) (ChangedOrganization, error) {
 	var o Organization
-	err := s.change(ctx, by, ActionCreateOrganization, func(tx Tx, by Actor) error {
+	p, err := s.change(ctx, by, ActionCreateOrganization, func(tx Tx, by Actor) error {
 		done, err := s.replayed(tx, by)
 		if err != nil {
 			return err
@@ -78,7 +78,7 @@ func (s *Service) CreateOrganization(ctx context.Context, by Actor, name string)
 		}
 		return s.remember(tx, by, o.ID.String())
 	})
-	return o, err
+	return ChangedOrganization{o, p}, err
 }
 
 // found makes an organization and its default project, both audited.
@@ -100,9 +100,9 @@ func (s *Service) found(tx Tx, by Actor, name string) (Organization, error) {
 
 // UpdateOrganization renames, suspends or resumes an organization. Suspending
 // refuses all its keys at once; one's own cannot be suspended.
-func (s *Service) UpdateOrganization(ctx context.Context, by Actor, id OrganizationID, patch OrganizationPatch, version int64) (Organization, error) {
+func (s *Service) UpdateOrganization(ctx context.Context, by Actor, id OrganizationID, patch OrganizationPatch, version int64) (ChangedOrganization, error) {
 	var o Organization
-	err := s.change(ctx, by, ActionUpdateOrganization, func(tx Tx, by Actor) (err error) {
+	p, err := s.change(ctx, by, ActionUpdateOrganization, func(tx Tx, by Actor) (err error) {
 		if o, err = s.organization(tx, id); err != nil {
 			return err
 		}
@@ -127,7 +127,7 @@ func (s *Service) UpdateOrganization(ctx context.Context, by Actor, id Organizat
 		}
 		return s.putOrganization(tx, by, ActionUpdateOrganization, &before, &o)
 	})
-	return o, err
+	return ChangedOrganization{o, p}, err
 }
 
 func checkOrganizationName(name string) error {

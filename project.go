@@ -21,6 +21,19 @@ type Organization struct {
 	Version   int64
 }
 
+// ChangedOrganization is an organization after a change, and how far the change
+// had gone.
+type ChangedOrganization struct {
+	Organization
+	Propagation Propagation
+}
+
+// ChangedProject is a project after a change, and how far the change had gone.
+type ChangedProject struct {
+	Project
+	Propagation Propagation
+}
+
 // Project is where keys live.
 type Project struct {
 	ID           ProjectID

@@ -88,9 +88,9 @@ func (s *Service) projectOf(r Reader, by Actor, id ProjectID) (Project, error) {
 
 // CreateProject makes a project. Limits may be set by the one who makes it; a
 // ceiling other than the default by an operator.
-func (s *Service) CreateProject(ctx context.Context, by Actor, n NewProject) (Project, error) {
+func (s *Service) CreateProject(ctx context.Context, by Actor, n NewProject) (ChangedProject, error) {
 	var p Project
-	err := s.change(ctx, by, ActionCreateProject, func(tx Tx, by Actor) error {
+	spread, err := s.change(ctx, by, ActionCreateProject, func(tx Tx, by Actor) error {
 		done, err := s.replayed(tx, by)
 		if err != nil {
 			return err
@@ -129,7 +129,7 @@ func (s *Service) CreateProject(ctx context.Context, by Actor, n NewProject) (Pr
 		}
 		return s.remember(tx, by, p.ID.String())
 	})
-	return p, err
+	return ChangedProject{p, spread}, err
 }
 
 // freshProject is a project as S2 and S3 describe one.
@@ -142,9 +142,9 @@ func freshProject(org OrganizationID, name string, now time.Time) Project {
 
 // UpdateProject edits a project. Suspending it refuses all its keys at once;
 // making it the default takes the place from the former.
-func (s *Service) UpdateProject(ctx context.Context, by Actor, id ProjectID, patch ProjectPatch, version int64) (Project, error) {
+func (s *Service) UpdateProject(ctx context.Context, by Actor, id ProjectID, patch ProjectPatch, version int64) (ChangedProject, error) {
 	var p Project
-	err := s.change(ctx, by, ActionUpdateProject, func(tx Tx, by Actor) (err error) {
+	spread, err := s.change(ctx, by, ActionUpdateProject, func(tx Tx, by Actor) (err error) {
 		if p, err = s.projectOf(tx, by, id); err != nil {
 			return err
 		}
@@ -168,7 +168,7 @@ func (s *Service) UpdateProject(ctx context.Context, by Actor, id ProjectID, pat
 		}
 		return s.auditProject(tx, by, ActionUpdateProject, &before, &p)
 	})
-	return p, err
+	return ChangedProject{p, spread}, err
 }
 
 // makeDefault moves the default to p: the former default gives it up first.
@@ -200,9 +200,8 @@ func (s *Service) makeDefault(tx Tx, by Actor, p *Project, want bool) error {
 
 // DeleteProject revokes every key of a project and hides it. The default
 // project stays: CONFLICT.
-func (s *Service) DeleteProject(ctx context.Context, by Actor, id ProjectID, version int64) error {
-	var revoked []Key
-	err := s.change(ctx, by, ActionDeleteProject, func(tx Tx, by Actor) error {
+func (s *Service) DeleteProject(ctx context.Context, by Actor, id ProjectID, version int64) (Propagation, error) {
+	return s.change(ctx, by, ActionDeleteProject, func(tx Tx, by Actor) error {
 		p, err := s.projectOf(tx, by, id)
 		if err != nil {
 			return err
@@ -213,7 +212,7 @@ func (s *Service) DeleteProject(ctx context.Context, by Actor, id ProjectID, ver
 		if p.Default {
 			return refuse(CodeConflict, "the default project cannot be deleted: make another project the default first")
 		}
-		if revoked, err = s.revokeAllIn(tx, by, &p, "the project was deleted"); err != nil {
+		if err := s.revokeAllIn(tx, by, &p, "the project was deleted"); err != nil {
 			return err
 		}
 		before := p
@@ -223,15 +222,10 @@ func (s *Service) DeleteProject(ctx context.Context, by Actor, id ProjectID, ver
 		}
 		return s.auditProject(tx, by, ActionDeleteProject, &before, &p)
 	})
-	if err != nil {
-		return err
-	}
-	return s.entomb(ctx, revoked...)
 }
 
 // revokeAllIn revokes the keys of a project that are not revoked yet.
-func (s *Service) revokeAllIn(tx Tx, by Actor, p *Project, reason string) ([]Key, error) {
-	var revoked []Key
+func (s *Service) revokeAllIn(tx Tx, by Actor, p *Project, reason string) error {
 	now := s.stamp()
 	f := KeyFilter{
 		Organization: p.Organization, Project: p.ID, Sort: SortCreated, Limit: 500, Now: now.Unix(),
@@ -240,7 +234,7 @@ func (s *Service) revokeAllIn(tx Tx, by Actor, p *Project, reason string) ([]Key
 	for {
 		rows, err := tx.Keys(f)
 		if err != nil {
-			return nil, err
+			return err
 		}
 		for i := range rows {
 			pos := keyPosition(&rows[i], f.Sort)
@@ -250,16 +244,14 @@ func (s *Service) revokeAllIn(tx Tx, by Actor, p *Project, reason string) ([]Key
 				continue // a damaged row is refused anyway
 			}
 			if err := by.mayActOn(&k); err != nil {
-				return nil, err
+				return err
 			}
 			if err := s.revokeIn(tx, by, &rows[i], k, now, reason); err != nil {
-				return nil, err
+				return err
 			}
-			k.RevokedAt = now
-			revoked = append(revoked, k)
 		}
 		if len(rows) < f.Limit {
-			return revoked, nil
+			return nil
 		}
 	}
 }

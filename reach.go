@@ -21,8 +21,11 @@ func (r Reach) holds(own *owner) bool {
 
 // ReachOf is the reach of a project: its own keys and those of its whole
 // organization. False: there is no such project, or it is suspended, which closes
-// it to the keys of its whole organization as well.
+// it to the keys of its whole organization as well; or Ready has the reason.
 func (s *Service) ReachOf(id ProjectID) (Reach, bool) {
+	if _, err := s.moment(); err != nil {
+		return Reach{}, false
+	}
 	d := s.dir
 	if known := d.reaches.Load(); known != nil {
 		if r, ok := (*known)[id]; ok {
@@ -49,8 +52,11 @@ func (s *Service) ReachOf(id ProjectID) (Reach, bool) {
 const maxReaches = 256
 
 // SoleProject is the reach of the instance's only project. False: there are
-// several, or none, or it is suspended.
+// several, or none, or it is suspended; or Ready has the reason.
 func (s *Service) SoleProject() (Reach, bool) {
+	if _, err := s.moment(); err != nil {
+		return Reach{}, false
+	}
 	sole := s.dir.sole.Load()
 	if sole == nil {
 		return Reach{}, false

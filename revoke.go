@@ -11,17 +11,13 @@ import (
 // success, with the time of the first. The row stays, with who, when and why.
 func (s *Service) Revoke(ctx context.Context, by Actor, id KeyID, reason string, version int64) (Changed, error) {
 	var out Changed
-	err := s.change(ctx, by, ActionRevokeKey, func(tx Tx, by Actor) error {
+	p, err := s.change(ctx, by, ActionRevokeKey, func(tx Tx, by Actor) error {
 		k, err := s.revokeOne(tx, by, id, reason, version)
-		out = Changed{Key: k, Propagation: oneNode()}
+		out = Changed{Key: k}
 		return err
 	})
-	if err != nil {
-		return Changed{}, err
-	}
-	// A repeat writes its tombstone again: the first one's caller may have died
-	// before it was written.
-	return out, s.entomb(ctx, out.Key)
+	out.Propagation = p
+	return out, err
 }
 
 // revokeOne is Revoke within a transaction. A refusal, which is an *Error,
@@ -38,6 +34,11 @@ func (s *Service) revokeOne(tx Tx, by Actor, id KeyID, reason string, version in
 		return k, err
 	}
 	if !k.RevokedAt.IsZero() {
+		// A repeat writes its tombstone again: the first one's caller may have died
+		// before it was written.
+		if t, ok := tx.(*sentences); ok {
+			t.rows = append(t.rows, row)
+		}
 		return k, nil
 	}
 	if err := sameVersion(version, k.Version); err != nil {
@@ -77,11 +78,18 @@ func (s *Service) revokeIn(tx Tx, by Actor, row *KeyRecord, k Key, at time.Time,
 // restored backup. The keys are dead already; only an answer must wait for it.
 // What could not be written is owed, and is written with the next: a repeat that
 // finds nothing left to revoke is no success before that.
-func (s *Service) entomb(ctx context.Context, keys ...Key) error {
+func (s *Service) entomb(ctx context.Context, keys ...KeyRecord) error {
 	ts := s.owed.all()
+	owed := map[KeyID]bool{}
+	for i := range ts {
+		owed[ts[i].Key] = true
+	}
 	var buf packer
 	for i := range keys {
-		t := Tombstone{Key: keys[i].ID, At: keys[i].RevokedAt.Unix()}
+		if owed[keys[i].ID] {
+			continue
+		}
+		t := Tombstone{Key: keys[i].ID, At: keys[i].RevokedAt}
 		t.MAC = s.seal.mac(&t, &buf)
 		ts = append(ts, t)
 	}
@@ -100,10 +108,22 @@ func (s *Service) entomb(ctx context.Context, keys ...Key) error {
 }
 
 // debts are tombstones that are not in the journal yet. At every start New
-// completes the journal, so they need not outlive the process.
+// completes the journal, so they need not outlive the process, and those beyond
+// maxDebts wait for that.
 type debts struct {
 	mu sync.Mutex
 	by map[KeyID]Tombstone
+}
+
+const maxDebts = 100_000
+
+// owe adds one.
+func (d *debts) owe(t Tombstone) {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	if len(d.by) < maxDebts {
+		note(&d.by, t.Key, t)
+	}
 }
 
 func (d *debts) all() []Tombstone {
@@ -125,9 +145,8 @@ func (d *debts) settle(ts []Tombstone, paid bool) {
 			delete(d.by, t.Key)
 			continue
 		}
-		if d.by == nil {
-			d.by = make(map[KeyID]Tombstone)
+		if len(d.by) < maxDebts {
+			note(&d.by, t.Key, t)
 		}
-		d.by[t.Key] = t
 	}
 }

@@ -13,7 +13,7 @@ const MaxOverlap = 30 * 24 * time.Hour
 // another rotation is CONFLICT.
 func (s *Service) Rotate(ctx context.Context, by Actor, id KeyID, overlap time.Duration, version int64) (Changed, error) {
 	var out Changed
-	err := s.change(ctx, by, ActionRotateKey, func(tx Tx, by Actor) error {
+	p, err := s.change(ctx, by, ActionRotateKey, func(tx Tx, by Actor) error {
 		if done, err := s.replayed(tx, by); err != nil {
 			return err
 		} else if done != "" {
@@ -53,29 +53,30 @@ func (s *Service) Rotate(ctx context.Context, by Actor, id KeyID, overlap time.D
 		if err := s.put(tx, &row, &k); err != nil {
 			return err
 		}
-		out = Changed{Key: k, Secret: secret, Propagation: oneNode()}
+		out = Changed{Key: k, Secret: secret}
 		if err := s.audit(tx, by, ActionRotateKey, k.Organization, k.Project, "key", k.ID.String(), changesOf(&before, &k)); err != nil {
 			return err
 		}
 		return s.remember(tx, by, k.ID.String())
 	})
-	if err != nil {
+	out.Propagation = p
+	if err != nil && p.EffectiveBy.IsZero() {
 		return Changed{}, err
 	}
-	return out, nil
+	return out, err // with the secret, also when it could not be waited for
 }
 
 // EndOverlap kills the superseded secret of a rotation now. Without a running
 // overlap it changes nothing and succeeds.
 func (s *Service) EndOverlap(ctx context.Context, by Actor, id KeyID, version int64) (Changed, error) {
 	var out Changed
-	err := s.change(ctx, by, ActionEndOverlap, func(tx Tx, by Actor) error {
+	p, err := s.change(ctx, by, ActionEndOverlap, func(tx Tx, by Actor) error {
 		k, row, err := s.editable(tx, by, id, version)
 		if err != nil {
 			return err
 		}
 		now := s.stamp()
-		out = Changed{Key: k, Propagation: oneNode()}
+		out = Changed{Key: k}
 		if !now.Before(k.PreviousExpiresAt) {
 			return nil
 		}
@@ -90,5 +91,6 @@ func (s *Service) EndOverlap(ctx context.Context, by Actor, id KeyID, version in
 	if err != nil {
 		return Changed{}, err
 	}
+	out.Propagation = p
 	return out, nil
 }

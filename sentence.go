@@ -7,11 +7,59 @@ import (
 	"time"
 )
 
-// sentences is a Tx that notes which keys it was to revoke, for the case that
-// nothing of it can be written.
+// sentences is the Tx of a change. It notes what the change is to revoke, for
+// the journal and for the case that nothing of it can be written, and what it
+// does to those who check keys.
 type sentences struct {
 	Tx
-	rows []KeyRecord
+	rows   []KeyRecord // keys that are revoked once it is committed
+	shared bool        // several nodes share the store: the effect matters
+	effect effect
+
+	// What was read, so that it need not be read again to be compared.
+	keys     map[KeyID]KeyRecord
+	projects map[ProjectID]ProjectRecord
+	members  map[MemberID]MemberRecord
+}
+
+// Key implements Reader.
+func (t *sentences) Key(id KeyID) (KeyRecord, error) {
+	r, err := t.Tx.Key(id)
+	if err == nil && t.shared {
+		note(&t.keys, id, r)
+	}
+	return r, err
+}
+
+// Project implements Reader.
+func (t *sentences) Project(id ProjectID) (ProjectRecord, error) {
+	r, err := t.Tx.Project(id)
+	if err == nil && t.shared {
+		note(&t.projects, id, r)
+	}
+	return r, err
+}
+
+// Member implements Reader.
+func (t *sentences) Member(id MemberID) (MemberRecord, error) {
+	r, err := t.Tx.Member(id)
+	if err == nil && t.shared {
+		note(&t.members, id, r)
+	}
+	return r, err
+}
+
+func note[K comparable, V any](m *map[K]V, k K, v V) {
+	if *m == nil {
+		*m = map[K]V{}
+	}
+	(*m)[k] = v
+}
+
+// InsertKey implements Tx.
+func (t *sentences) InsertKey(r KeyRecord) error {
+	t.effect = max(t.effect, widens)
+	return t.Tx.InsertKey(r)
 }
 
 // UpdateKey implements Tx.
@@ -19,7 +67,102 @@ func (t *sentences) UpdateKey(r KeyRecord) error {
 	if r.State == StateRevoked {
 		t.rows = append(t.rows, r)
 	}
+	if err := compare(t, t.keys, r.ID, t.Tx.Key, r.State == StateRevoked, &r, effectOnKey); err != nil {
+		return err
+	}
 	return t.Tx.UpdateKey(r)
+}
+
+// PutProject implements Tx.
+func (t *sentences) PutProject(r ProjectRecord) error {
+	if r.Version == 1 {
+		t.effect = max(t.effect, widens)
+	} else if err := compare(t, t.projects, r.ID, t.Tx.Project, r.DeletedAt != 0, &r, effectOnProject); err != nil {
+		return err
+	}
+	return t.Tx.PutProject(r)
+}
+
+// PutOrganization implements Tx.
+func (t *sentences) PutOrganization(r OrganizationRecord) error {
+	if r.Version == 1 {
+		t.effect = max(t.effect, widens)
+	} else if err := compare(t, nil, r.ID, t.Tx.Organization, !r.Active, &r, effectOnOrganization); err != nil {
+		return err
+	}
+	return t.Tx.PutOrganization(r)
+}
+
+// PutMember implements Tx.
+func (t *sentences) PutMember(r MemberRecord) error {
+	if r.Version == 1 {
+		t.effect = max(t.effect, widens)
+	} else if err := compare(t, t.members, r.ID, t.Tx.Member, r.State != MemberActive, &r, effectOnMember); err != nil {
+		return err
+	}
+	return t.Tx.PutMember(r)
+}
+
+// compare adds what the step from the stored record to after does. Once
+// something narrows, or where after alone says so, nothing is looked at any more.
+func compare[K comparable, R any](t *sentences, known map[K]R, id K, read func(K) (R, error), surely bool, after *R, of func(before, after *R) effect) error {
+	if !t.shared || t.effect == narrows {
+		return nil
+	}
+	if surely {
+		t.effect = narrows
+		return nil
+	}
+	before, ok := known[id]
+	if !ok {
+		var err error
+		if before, err = read(id); err != nil {
+			return err
+		}
+	}
+	t.effect = max(t.effect, of(&before, after))
+	return nil
+}
+
+// advance makes a transaction take a revision of its own.
+func advance(tx Tx) error {
+	if o, ok := tx.(*outbox); ok {
+		tx = o.Tx
+	}
+	return tx.(ClusterTx).Advance()
+}
+
+// commit runs a change in a transaction, writes the tombstones of what it
+// revoked, and returns when it has taken effect on every node, or as far as it
+// could be waited for. One that finds nothing to do may be the repetition of one
+// whose answer was lost: it is waited for like that one.
+func (s *Service) commit(ctx context.Context, by *Request, act Action, fn func(tx Tx) error) (Propagation, error) {
+	seen := sentences{shared: s.node != nil}
+	err := s.update(ctx, func(tx Tx) error {
+		seen.Tx = tx
+		if err := fn(&seen); err != nil {
+			return err
+		}
+		if seen.shared && act.repeats() && seen.effect == unseen {
+			seen.effect = narrows
+			return advance(tx)
+		}
+		return nil
+	})
+	if err != nil {
+		return Propagation{}, s.failClosed(ctx, err, seen.rows)
+	}
+	began := s.clock()
+	if act.revokes() || len(seen.rows) > 0 {
+		if err := s.entomb(ctx, seen.rows...); err != nil {
+			return oneNode(), err
+		}
+	}
+	if s.node == nil {
+		return oneNode(), nil
+	}
+	revision := s.dir.revision.Load() // at least that of the change: the directory was told before Update returned
+	return s.node.propagate(ctx, by, seen.effect, revision, began)
 }
 
 // failClosed is for a change that every rule allowed and the store could not
@@ -29,7 +172,7 @@ func (t *sentences) UpdateKey(r KeyRecord) error {
 // answer stays a refusal: who revoked them and why is not on record. A repetition
 // makes it whole.
 func (s *Service) failClosed(ctx context.Context, err error, rows []KeyRecord) error {
-	if len(rows) == 0 || CodeOf(err) != CodeUnavailable {
+	if len(rows) == 0 || CodeOf(outward(err)) != CodeUnavailable {
 		return err
 	}
 	s.dir.refuse(rows)

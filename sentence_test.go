@@ -45,7 +45,8 @@ func TestWhatWasToBeRevokedIsRefusedThoughNothingCanBeWritten(t *testing.T) {
 	store.full = true
 	_, revoke := w.Revoke(w.Ctx(), w.Admin, rotated.Key.ID, "leaked", 0)
 	_, bulk := w.Bulk(w.Ctx(), w.Admin, halberd.Bulk{Action: halberd.BulkRevoke, Keys: []halberd.KeyID{other.Key.ID}})
-	for name, err := range map[string]error{"revoke": revoke, "bulk": bulk, "project": w.DeleteProject(w.Ctx(), w.Admin, project.ID, 0)} {
+	_, deleted := w.DeleteProject(w.Ctx(), w.Admin, project.ID, 0)
+	for name, err := range map[string]error{"revoke": revoke, "bulk": bulk, "project": deleted} {
 		w.Refused(err, halberd.CodeUnavailable)
 		if !strings.Contains(err.Error(), "refused from now on, also after a restart") || !strings.Contains(err.Error(), "(the disk is full)") {
 			t.Errorf("%s: %v", name, err)

@@ -24,6 +24,7 @@ type Service struct {
 	uses  tally.Samples // by whom keys were used since the last flush
 	log   *slog.Logger
 	clock func() time.Time
+	node  *node // nil: the store is this process's alone
 
 	limiter    *limiter
 	management []readyLimit // of each credential's calls; empty: none
@@ -46,6 +47,7 @@ type Service struct {
 
 	filled   chan struct{} // of one place: see OutboxFilled
 	closing  chan struct{}
+	stop     context.CancelFunc // of node.run; nil: there is none
 	closed   atomic.Bool
 	flushing sync.Mutex // held while the tally is drained and stored
 	flushed  usageFlush
@@ -62,7 +64,8 @@ type Options struct {
 	// Endpoints judges the addresses of webhooks; nil: none can be made.
 	Endpoints Endpoints
 	// Now is the clock; nil is time.Now. It must carry a monotonic reading, or
-	// never go back, for limits to be exact.
+	// never go back, for limits to be exact; on several nodes it must run at the rate
+	// of theirs, within a few percent, or what was revoked may live on.
 	Now func() time.Time
 	// Logger is told what an operator should know, never a secret. nil
 	// discards.
@@ -73,6 +76,12 @@ type Options struct {
 	// may present before it is answered RATE_LIMITED instead of UNAUTHORIZED.
 	// Zero: no bound.
 	GuessesPerMinute, GuessBurst int
+	// Lease is how long a node of several answers without reaching the store: what
+	// an outage of the store is survived by, and what a revocation waits for where a
+	// node cannot be reached. MinLease to MaxLease; zero: ten seconds.
+	Lease time.Duration
+	// NodeName and Version are shown to people in the list of nodes.
+	NodeName, Version string
 	// ManagementPerMinute and ManagementBurst bound the calls that one credential
 	// may make through a surface, checks apart (see Charge). Zero: no bound.
 	ManagementPerMinute, ManagementBurst int
@@ -107,20 +116,20 @@ func New(ctx context.Context, store Store, o Options) (*Service, error) {
 		s.byEmail = newGuesses(s.clock(), emailTries, emailBurst)
 		s.byAddress = newGuesses(s.clock(), addressTries, addressBurst)
 	}
-	s.quotas = newQuotas(store, &s.limiter.seeds, s.clock)
+	s.quotas = newQuotas(store, &s.limiter.seeds, s.now)
 	s.dir = newDirectory(&s.tally)
+	if c, several := store.(Cluster); several {
+		var err error
+		if s.node, err = newNode(s, c, &o); err != nil {
+			return nil, err
+		}
+	}
+	store.Follow(s.apply)
 	if err := s.openSeal(ctx, o.Pepper); err != nil {
 		return nil, err
 	}
-	store.Follow(s.apply)
-	if err := s.load(ctx); err != nil {
+	if err := s.open(ctx); err != nil {
 		return nil, err
-	}
-	if err := s.replayTombstones(ctx); err != nil {
-		return nil, err
-	}
-	if err := s.quotas.open(ctx); err != nil {
-		return nil, fmt.Errorf("read the quotas: %w", err)
 	}
 	if lost := s.quotas.forfeited; lost.Uses > 0 {
 		s.log.Warn("uses of quotas were forfeited: the server before this one did not end cleanly", "quotas", lost.Quotas, "uses", lost.Uses)
@@ -130,15 +139,49 @@ func New(ctx context.Context, store Store, o Options) (*Service, error) {
 		every = time.Second
 	}
 	s.done.Go(func() { s.flushLoop(every) })
+	if s.node != nil {
+		var running context.Context
+		running, s.stop = context.WithCancel(context.Background())
+		s.done.Go(func() { s.node.run(running) })
+	}
 	return s, nil
+}
+
+// open fills the directory and, on several nodes, makes this process one of them.
+func (s *Service) open(ctx context.Context) error {
+	if s.node != nil {
+		return s.node.begin(ctx)
+	}
+	var revision int64
+	if err := s.store.View(ctx, func(r Reader) (err error) {
+		revision, err = r.Revision()
+		return err
+	}); err != nil {
+		return fmt.Errorf("read the store: %w", err)
+	}
+	return s.fill(ctx, revision)
+}
+
+// fill is the first load, with what it needs to be right.
+func (s *Service) fill(ctx context.Context, revision int64) error {
+	if err := s.load(ctx, revision); err != nil {
+		return err
+	}
+	if err := s.replayTombstones(ctx); err != nil {
+		return err
+	}
+	if err := s.quotas.open(ctx); err != nil {
+		return fmt.Errorf("read the quotas: %w", err)
+	}
+	return nil
 }
 
 // Now is the present on the Service's clock, in UTC: what Key.StateAt is asked
 // with.
 func (s *Service) Now() time.Time { return s.now() }
 
-// now is the time in UTC.
-func (s *Service) now() time.Time { return s.clock().UTC() }
+// now is the time in UTC: on several nodes the database's, the same for all.
+func (s *Service) now() time.Time { return s.dated(s.clock()).UTC() }
 
 // stamp is now as it is stored.
 func (s *Service) stamp() time.Time { return s.now().Truncate(time.Second) }
@@ -176,12 +219,18 @@ func (s *Service) Close() error {
 		return nil
 	}
 	close(s.closing)
+	if s.stop != nil {
+		s.stop()
+	}
 	s.done.Wait()
 	s.flush(context.Background())
 	ctx, cancel := context.WithTimeout(context.Background(), giveBackLimit)
 	defer cancel()
 	if err := s.quotas.close(ctx); err != nil {
 		s.log.Error("what was left of quotas could not be given back and is forfeited", "why", err)
+	}
+	if s.node != nil {
+		s.node.end()
 	}
 	return s.store.Close()
 }
@@ -236,6 +285,8 @@ func outward(err error) error {
 		return errNotFound()
 	case errors.Is(err, ErrConflict):
 		return &Error{Code: CodeConflict, Message: "it was changed meanwhile; read it again and retry", Err: err}
+	case errors.Is(err, ErrHistory), errors.Is(err, ErrFenced):
+		return &Error{Code: CodeUnavailable, Message: "this node lost its place among the others; ask another node", RetryAfter: time.Second, Err: err}
 	case errors.Is(err, ErrClosed), errors.Is(err, context.Canceled), errors.Is(err, context.DeadlineExceeded):
 		return &Error{Code: CodeUnavailable, Message: "not available now; try again", RetryAfter: time.Second, Err: err}
 	}

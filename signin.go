@@ -49,8 +49,8 @@ func (s *Service) HasMembers() bool { return s.dir.hasMembers() }
 // is UNAUTHORIZED once the member was removed, deactivated, given another role
 // or password, or signed out everywhere.
 func (s *Service) MemberActor(id MemberID, epoch int64, r Request) (Actor, error) {
-	if s.closed.Load() {
-		return Actor{}, outward(ErrClosed)
+	if err := s.Ready(); err != nil {
+		return Actor{}, err
 	}
 	a := Actor{kind: ActorMember, member: id, epoch: epoch, from: r.ClientIP, request: r}
 	now, ok := s.dir.member(id)
@@ -319,7 +319,7 @@ func guessable(text, email string) bool {
 // what a session keeps.
 func (s *Service) signed(ctx context.Context, id MemberID, act Action, r Request, fn func(*Member) error) (Signed, error) {
 	var out Signed
-	err := s.update(ctx, func(tx Tx) error {
+	_, err := s.commit(ctx, &r, act, func(tx Tx) error {
 		row, err := tx.Member(id)
 		if err != nil {
 			return err
@@ -351,7 +351,10 @@ func (s *Service) signed(ctx context.Context, id MemberID, act Action, r Request
 	if isAbsent(err) {
 		return Signed{}, errSignIn()
 	}
-	return out, outward(err)
+	if err != nil {
+		return Signed{}, outward(err)
+	}
+	return out, nil
 }
 
 // FirstMember makes the first member of an instance, an admin and operator, for
@@ -373,7 +376,7 @@ func (s *Service) FirstMember(ctx context.Context, by Actor, email, name, passwo
 	if err != nil {
 		return out, err
 	}
-	err = s.change(ctx, by, ActionInviteMember, func(tx Tx, by Actor) error {
+	_, err = s.change(ctx, by, ActionInviteMember, func(tx Tx, by Actor) error {
 		if some, err := tx.Members(OrganizationID{}, MemberID{}, 1, false); err != nil {
 			return err
 		} else if len(some) > 0 {

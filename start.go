@@ -10,7 +10,7 @@ import (
 // anything is committed: when keep fails, nothing was made. It reports false,
 // and calls nothing, where there is an organization already.
 func (s *Service) FirstStart(ctx context.Context, keep func(Secret) error) (made bool, err error) {
-	err = s.update(ctx, func(tx Tx) error {
+	_, err = s.commit(ctx, &Request{}, ActionStart, func(tx Tx) error {
 		list, err := tx.Organizations(OrganizationID{}, 1)
 		if err != nil || len(list) > 0 {
 			return err
@@ -35,7 +35,7 @@ func (s *Service) FirstStart(ctx context.Context, keep func(Secret) error) (made
 // machine when the last admin key was lost: the organization is resumed if it
 // was suspended.
 func (s *Service) Recover(ctx context.Context, keep func(Secret) error) error {
-	return outward(s.update(ctx, func(tx Tx) error {
+	_, err := s.commit(ctx, &Request{}, ActionRecover, func(tx Tx) error {
 		list, err := tx.Organizations(OrganizationID{}, 1)
 		if err != nil {
 			return err
@@ -60,7 +60,8 @@ func (s *Service) Recover(ctx context.Context, keep func(Secret) error) error {
 			return err
 		}
 		return keep(secret)
-	}))
+	})
+	return outward(err)
 }
 
 func (s *Service) adminKey(tx Tx, by Actor, act Action, org OrganizationID, name string) (Secret, error) {

@@ -11,14 +11,15 @@ import (
 // of the state the caller saw, 0 for any; a stale one is CONFLICT.
 func (s *Service) Update(ctx context.Context, by Actor, id KeyID, p KeyPatch, version int64) (Changed, error) {
 	var out Changed
-	err := s.change(ctx, by, ActionUpdateKey, func(tx Tx, by Actor) error {
+	spread, err := s.change(ctx, by, ActionUpdateKey, func(tx Tx, by Actor) error {
 		k, err := s.updateOne(tx, by, id, p, version)
-		out = Changed{Key: k, Propagation: oneNode()}
+		out = Changed{Key: k}
 		return err
 	})
 	if err != nil {
 		return Changed{}, err
 	}
+	out.Propagation = spread
 	return out, nil
 }
 
@@ -154,7 +155,7 @@ func (s *Service) patch(tx Tx, by Actor, k *Key, p KeyPatch) error {
 	case k.Operator && !k.Scopes.Holds(ScopeAdmin):
 		return Invalid("scopes", "of an operator must hold admin")
 	}
-	if widens(&was, k, limits) {
+	if beyond(&was, k, limits) {
 		if err := by.grants(k, limits); err != nil {
 			return err
 		}
@@ -171,9 +172,9 @@ func expiredAt(k *Key, now time.Time) bool {
 	return !k.ExpiresAt.IsZero() && !now.Before(k.ExpiresAt)
 }
 
-// widens reports whether after may do anything that before might not, in a
+// beyond reports whether after may do anything that before might not, in a
 // project with these limits.
-func widens(before, after *Key, project RateLimits) bool {
+func beyond(before, after *Key, project RateLimits) bool {
 	switch {
 	case !after.Scopes.Within(before.Scopes),
 		!after.Resources.Within(before.Resources),

@@ -170,20 +170,23 @@ func (c *Check) askedBy(by *Actor) error {
 // decide walks the published order over one check. It allocates nothing unless
 // it refuses for a scope.
 func (s *Service) decide(ctx context.Context, c *Check, v *Verdict) error {
-	clock := s.clock()
+	m, err := s.moment()
+	if err != nil {
+		return err
+	}
 	var (
 		e      entry
 		digest Digest
 	)
-	if own, p, ok := s.present(c, v, clock, &e, &digest); ok {
-		return s.decideWhat(ctx, c, v, &e, own, p, clock)
+	if own, p, ok := s.present(c, v, m.now, &e, &digest); ok {
+		return s.decideWhat(ctx, c, v, &e, own, p, m)
 	}
 	return nil
 }
 
 // present is the first half of the order: is this a good key, here and now? Then e and
 // digest are set; when not, the answer is in v.
-func (s *Service) present(c *Check, v *Verdict, clock time.Time, e *entry, digest *Digest) (own *owner, p *readyPolicy, ok bool) {
+func (s *Service) present(c *Check, v *Verdict, now time.Time, e *entry, digest *Digest) (own *owner, p *readyPolicy, ok bool) {
 	d := s.dir
 	v.Revision = d.revision.Load()
 	if !c.Secret.WellFormed() {
@@ -201,7 +204,7 @@ func (s *Service) present(c *Check, v *Verdict, clock time.Time, e *entry, diges
 	v.Scopes, v.Resources, v.Operator = p.scopes, p.resources, p.operator
 	v.ExpiresAt = instant(e.expires)
 
-	if code, reason := standing(e, own, p, c.ClientIP, clock.Unix()); code != Valid {
+	if code, reason := standing(e, own, p, c.ClientIP, now.Unix()); code != Valid {
 		s.refuseKnown(v, e, code, reason)
 		return nil, nil, false
 	}
@@ -234,7 +237,7 @@ func standing(e *entry, own *owner, p *readyPolicy, from netip.Addr, now int64) 
 
 // decideWhat is the second half: the key is good; may it do this, now? An error
 // means that its quota is not known.
-func (s *Service) decideWhat(ctx context.Context, c *Check, v *Verdict, e *entry, own *owner, p *readyPolicy, clock time.Time) error {
+func (s *Service) decideWhat(ctx context.Context, c *Check, v *Verdict, e *entry, own *owner, p *readyPolicy, m moment) error {
 	for _, want := range c.Scopes {
 		if !p.scopes.Holds(want) {
 			s.refuseKnown(v, e, InsufficientScope, "the key does not hold the scope "+string(want)+"; it holds "+strings.Join(p.scopes.Strings(), ", "))
@@ -262,7 +265,7 @@ func (s *Service) decideWhat(ctx context.Context, c *Check, v *Verdict, e *entry
 		limits = p.limits
 	}
 	who := subject{e.id, own, v.ExternalID}
-	switch code, err := s.spend(ctx, v, &who, limits, p.quota, clock, c.Cost); {
+	switch code, err := s.spend(ctx, v, &who, limits, p.quota, m, c.Cost); {
 	case err != nil:
 		return err
 	case code == RateLimited:
@@ -271,7 +274,7 @@ func (s *Service) decideWhat(ctx context.Context, c *Check, v *Verdict, e *entry
 		s.refuseKnown(v, e, QuotaExceeded, "what is left of the key's quota is not enough: wait for its refill, or ask for a larger one")
 	default:
 		v.Code = Valid
-		s.use(e.ordinal, clock.Unix(), c.ClientIP, c.UserAgent)
+		s.use(e.ordinal, m.now.Unix(), c.ClientIP, c.UserAgent)
 	}
 	return nil
 }
@@ -279,31 +282,31 @@ func (s *Service) decideWhat(ctx context.Context, c *Check, v *Verdict, e *entry
 // spend takes cost from every limit and from the quota, or from none of them.
 // The quota, which may have to wait, is asked once the limits would let the
 // check through.
-func (s *Service) spend(ctx context.Context, v *Verdict, who *subject, limits []readyLimit, quota *Quota, clock time.Time, cost int64) (VerdictCode, error) {
+func (s *Service) spend(ctx context.Context, v *Verdict, who *subject, limits []readyLimit, quota *Quota, m moment, cost int64) (VerdictCode, error) {
 	if quota == nil {
-		if len(limits) > 0 && !s.limiter.take(v, who, limits, clock, cost) {
+		if len(limits) > 0 && !s.limiter.take(v, who, limits, m.own, cost) {
 			return RateLimited, nil
 		}
 		return Valid, nil
 	}
-	if !s.limiter.look(v, who, limits, s.limiter.at(clock), cost) {
+	if !s.limiter.look(v, who, limits, s.limiter.at(m.own), cost) {
 		return RateLimited, nil
 	}
 	d := draw{quota: quota, cost: cost}
-	took, waited, err := s.quotas.take(ctx, v, who, &d, clock)
+	took, waited, err := s.quotas.take(ctx, v, who, &d, m.now)
 	switch {
 	case err != nil:
 		return "", err
 	case !took:
 		if d.end != 0 && cost <= quota.Limit {
-			v.RetryAfter = time.Unix(d.end, 0).Sub(clock)
+			v.RetryAfter = time.Unix(d.end, 0).Sub(m.now)
 		}
 		return QuotaExceeded, nil
 	}
 	if waited {
-		clock = s.clock()
+		m = s.again()
 	}
-	if len(limits) > 0 && !s.limiter.take(v, who, limits, clock, cost) {
+	if len(limits) > 0 && !s.limiter.take(v, who, limits, m.own, cost) {
 		d.give()
 		v.Quota.Value.Remaining += cost
 		return RateLimited, nil
@@ -341,17 +344,20 @@ func (s *Service) Authenticate(_ context.Context, secret Secret, r Request) (Act
 		return Actor{}, outward(ErrClosed)
 	}
 	var v Verdict
-	clock := s.clock()
+	m, err := s.moment()
+	if err != nil {
+		return Actor{}, err
+	}
 	var digest Digest
 	var e entry
-	own, p, ok := s.present(&Check{Secret: secret, ClientIP: r.ClientIP}, &v, clock, &e, &digest)
+	own, p, ok := s.present(&Check{Secret: secret, ClientIP: r.ClientIP}, &v, m.now, &e, &digest)
 	if !ok {
 		if retry, beyond := s.Guessed(r.ClientIP); beyond {
 			return Actor{}, errGuessing(retry)
 		}
 		return Actor{}, errUnauthorized()
 	}
-	s.use(e.ordinal, clock.Unix(), r.ClientIP, r.UserAgent)
+	s.use(e.ordinal, m.now.Unix(), r.ClientIP, r.UserAgent)
 	return Actor{
 		kind: ActorKey, key: e.id, organization: own.organization, project: own.project, operator: p.operator,
 		scopes: p.scopes, resources: p.resources, ipAllow: p.ipAllow, rateLimits: p.rateLimits, quota: p.quota,

@@ -240,12 +240,12 @@ func TestSuspensionAbove(t *testing.T) {
 			t.Errorf("organization active %v: %s", active, got)
 		}
 	}
-	if err := w.DeleteProject(w.Ctx(), w.Admin, c.Key.Project, 0); halberd.CodeOf(err) != halberd.CodeConflict {
+	if _, err := w.DeleteProject(w.Ctx(), w.Admin, c.Key.Project, 0); halberd.CodeOf(err) != halberd.CodeConflict {
 		t.Errorf("the default project was deleted: %v", err)
 	}
 	p := w.Project("doomed")
 	d := w.Make(halberd.NewKey{Project: p.ID})
-	if err := w.DeleteProject(w.Ctx(), w.Admin, p.ID, 0); err != nil {
+	if _, err := w.DeleteProject(w.Ctx(), w.Admin, p.ID, 0); err != nil {
 		t.Fatal(err)
 	}
 	if got := w.Code(d.Secret); got != halberd.Revoked {

@@ -129,7 +129,7 @@ func editMember(x *exchange) error {
 		return x.memberRefused(err, halberd.NewMember{Role: halberd.ScopeRead})
 	}
 	if after.Version != m.Version {
-		x.say("Changed. Every session of " + nameOf(&after) + " has ended.")
+		x.say("Changed. Every session of " + nameOf(&after.Member) + " has ended.")
 	}
 	return x.goTo(x.area.At("/members"))
 }

@@ -208,7 +208,7 @@ func deleteProject(x *exchange) error {
 			Edit: &p, Form: formOfProject(&p), Problems: problems{"form": "Tick the box that says what is deleted."},
 		})
 	}
-	if err := x.c.svc.DeleteProject(x.r.Context(), x.by, p.ID, 0); err != nil {
+	if _, err := x.c.svc.DeleteProject(x.r.Context(), x.by, p.ID, 0); err != nil {
 		v := projectView{Edit: &p, Form: formOfProject(&p), Problems: problems{}}
 		if err := v.Problems.projectRefused(err); err != nil {
 			return err

@@ -269,7 +269,7 @@ func TestDoorsOfWhatIsSuspendedOrDeletedAreClosed(t *testing.T) {
 	both("suspended", 401)
 	suspend(true)
 	both("active again", 200)
-	if err := s.DeleteProject(s.Ctx(), s.Admin, p.ID, 0); err != nil {
+	if _, err := s.DeleteProject(s.Ctx(), s.Admin, p.ID, 0); err != nil {
 		t.Fatal(err)
 	}
 	both("deleted", 401)

@@ -61,7 +61,7 @@ func TestDoorsProject(t *testing.T) {
 		s.wants(c.want, "/v1/auth/forward"+c.query, append(get, "X-Api-Key", c.key)...)
 	}
 	// Nothing is known of a deleted one, whose organization-wide keys live on.
-	if err := s.DeleteProject(s.Ctx(), s.Admin, second.ID, 0); err != nil {
+	if _, err := s.DeleteProject(s.Ctx(), s.Admin, second.ID, 0); err != nil {
 		t.Fatal(err)
 	}
 	s.wants(401, "/v1/auth/forward?project="+second.ID.String(), append(get, "X-Api-Key", wide)...)

@@ -14,12 +14,12 @@ func listOrganizations(c *request.Call) (out many[wire.Organization], err error)
 	return manyOf(c, page.List, page.Next, organization), nil
 }
 
-func createOrganization(c *request.Call, body *wire.CreateOrganization) (out one[wire.Organization], err error) {
+func createOrganization(c *request.Call, body *wire.CreateOrganization) (out changed[wire.Organization], err error) {
 	o, err := c.Service.CreateOrganization(c.Context(), c.Actor, body.Name)
 	if err != nil {
 		return out, err
 	}
-	return oneOf(c, organization(&o)), nil
+	return changedTo(c, organization(&o.Organization), o.Propagation), nil
 }
 
 func getOrganization(c *request.Call) (out one[wire.Organization], err error) {
@@ -34,7 +34,7 @@ func getOrganization(c *request.Call) (out one[wire.Organization], err error) {
 	return oneOf(c, organization(&o)), nil
 }
 
-func updateOrganization(c *request.Call, body *wire.UpdateOrganization) (out one[wire.Organization], err error) {
+func updateOrganization(c *request.Call, body *wire.UpdateOrganization) (out changed[wire.Organization], err error) {
 	id, err := organizationID(c)
 	if err != nil {
 		return out, err
@@ -50,7 +50,7 @@ func updateOrganization(c *request.Call, body *wire.UpdateOrganization) (out one
 	if err != nil {
 		return out, err
 	}
-	return oneOf(c, organization(&o)), nil
+	return changedTo(c, organization(&o.Organization), o.Propagation), nil
 }
 
 func organizationID(c *request.Call) (halberd.OrganizationID, error) {

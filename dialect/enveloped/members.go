@@ -21,7 +21,7 @@ func listMembers(c *request.Call) (out many[wire.Member], err error) {
 	return manyOf(c, page.List, page.Next, member), nil
 }
 
-func inviteMember(c *request.Call, body *wire.InviteMember) (out one[wire.InvitedMember], err error) {
+func inviteMember(c *request.Call, body *wire.InviteMember) (out changed[wire.InvitedMember], err error) {
 	n := halberd.NewMember{Email: body.Email, Role: halberd.Scope(body.Role), Operator: body.Operator.Value}
 	if body.Operator.Null {
 		return out, mustNotBeNull("operator")
@@ -33,7 +33,7 @@ func inviteMember(c *request.Call, body *wire.InviteMember) (out one[wire.Invite
 	return invited(c, &in, err)
 }
 
-func inviteAgain(c *request.Call, _ *wire.InviteAgain) (out one[wire.InvitedMember], err error) {
+func inviteAgain(c *request.Call, _ *wire.InviteAgain) (out changed[wire.InvitedMember], err error) {
 	id, err := memberID(c)
 	if err != nil {
 		return out, err
@@ -44,13 +44,13 @@ func inviteAgain(c *request.Call, _ *wire.InviteAgain) (out one[wire.InvitedMemb
 
 // invited is where an invitation's secret leaves, once. It stands behind the #,
 // which browsers do not send: it is in no log and in no Referer.
-func invited(c *request.Call, in *halberd.Invited, err error) (out one[wire.InvitedMember], _ error) {
+func invited(c *request.Call, in *halberd.Invited, err error) (out changed[wire.InvitedMember], _ error) {
 	if err != nil {
 		return out, err
 	}
-	return oneOf(c, wire.InvitedMember{
+	return changedTo(c, wire.InvitedMember{
 		Member: member(&in.Member), InviteURL: c.PublicURL + "/invitation#" + in.Secret.Reveal(),
-	}), nil
+	}, in.Propagation), nil
 }
 
 func getMember(c *request.Call) (out one[wire.Member], err error) {
@@ -65,7 +65,7 @@ func getMember(c *request.Call) (out one[wire.Member], err error) {
 	return oneOf(c, member(&m)), nil
 }
 
-func updateMember(c *request.Call, body *wire.UpdateMember) (out one[wire.Member], err error) {
+func updateMember(c *request.Call, body *wire.UpdateMember) (out changed[wire.Member], err error) {
 	id, err := memberID(c)
 	if err != nil {
 		return out, err
@@ -84,7 +84,7 @@ func updateMember(c *request.Call, body *wire.UpdateMember) (out one[wire.Member
 	if err != nil {
 		return out, err
 	}
-	return oneOf(c, member(&m)), nil
+	return changedTo(c, member(&m.Member), m.Propagation), nil
 }
 
 func removeMember(c *request.Call) (out changed[wire.RemovedMember], err error) {

@@ -18,7 +18,7 @@ func listProjects(c *request.Call) (out many[wire.Project], err error) {
 	return manyOf(c, page.List, page.Next, project), nil
 }
 
-func createProject(c *request.Call, body *wire.CreateProject) (out one[wire.Project], err error) {
+func createProject(c *request.Call, body *wire.CreateProject) (out changed[wire.Project], err error) {
 	n := halberd.NewProject{Name: body.Name, KeyPrefix: body.KeyPrefix.Value}
 	if n.Organization, err = organizationIn(body.OrganizationID); err != nil {
 		return out, err
@@ -46,7 +46,7 @@ func createProject(c *request.Call, body *wire.CreateProject) (out one[wire.Proj
 	if err != nil {
 		return out, err
 	}
-	return oneOf(c, project(&p)), nil
+	return changedTo(c, project(&p.Project), p.Propagation), nil
 }
 
 func getProject(c *request.Call) (out one[wire.Project], err error) {
@@ -61,7 +61,7 @@ func getProject(c *request.Call) (out one[wire.Project], err error) {
 	return oneOf(c, project(&p)), nil
 }
 
-func updateProject(c *request.Call, body *wire.UpdateProject) (out one[wire.Project], err error) {
+func updateProject(c *request.Call, body *wire.UpdateProject) (out changed[wire.Project], err error) {
 	id, err := projectID(c)
 	if err != nil {
 		return out, err
@@ -74,18 +74,19 @@ func updateProject(c *request.Call, body *wire.UpdateProject) (out one[wire.Proj
 	if err != nil {
 		return out, err
 	}
-	return oneOf(c, project(&p)), nil
+	return changedTo(c, project(&p.Project), p.Propagation), nil
 }
 
-func deleteProject(c *request.Call) (out one[wire.DeletedProject], err error) {
+func deleteProject(c *request.Call) (out changed[wire.DeletedProject], err error) {
 	id, err := projectID(c)
 	if err != nil {
 		return out, err
 	}
-	if err := c.Service.DeleteProject(c.Context(), c.Actor, id, c.Version); err != nil {
+	p, err := c.Service.DeleteProject(c.Context(), c.Actor, id, c.Version)
+	if err != nil {
 		return out, err
 	}
-	return oneOf(c, wire.DeletedProject{ProjectID: id.String()}), nil
+	return changedTo(c, wire.DeletedProject{ProjectID: id.String()}, p), nil
 }
 
 // projectPatch reads a merge patch: null is what a fresh project has.

@@ -146,6 +146,23 @@ func (t *Table[V]) Delete(d [32]byte) bool {
 	return true
 }
 
+// Each calls fn with every entry. No Put or Delete runs meanwhile, so fn must not
+// call one.
+func (t *Table[V]) Each(fn func(d [32]byte, v *V)) {
+	t.writer.Lock()
+	defer t.writer.Unlock()
+	g := t.now.Load()
+	if g == nil {
+		return
+	}
+	for i := range g.slots {
+		if s := g.slots[i].Load(); s != 0 && uint32(s) != gone {
+			r := g.record(uint32(s) - 1)
+			fn(r.digest, &r.value)
+		}
+	}
+}
+
 // Len is the number of entries.
 func (t *Table[V]) Len() int {
 	t.writer.Lock()

@@ -1,0 +1,103 @@
+package halberd
+
+import "time"
+
+// A node answers from memory, so it answers only while it holds a lease: leave
+// until an instant by which a revocation that it has not heard of is not
+// answered yet. A store of one process needs none.
+
+// MinLease and MaxLease bound Options.Lease.
+const (
+	MinLease     = time.Second
+	MaxLease     = 300 * time.Second
+	defaultLease = 10 * time.Second
+)
+
+// lease is leave to answer. It begins when the renewal was sent, not when it was
+// granted: what was revoked in between may be unknown here.
+type lease struct {
+	sent   time.Time     // own clock, read before the renewal was sent
+	wall   int64         // the wall part of sent, in Unix nanoseconds
+	length time.Duration // 0: it is over
+	now    time.Time     // by the database's clock, at sent or a round trip later
+}
+
+func newLease(sent time.Time, length time.Duration, now time.Time) *lease {
+	return &lease{sent: sent, wall: sent.UnixNano(), length: length, now: now.UTC()}
+}
+
+// holds reports whether a reading of the own clock lies in the lease, by both
+// its parts: the monotonic one stands still while a machine sleeps, and the other
+// can be set.
+func (l *lease) holds(at time.Time) bool {
+	wall := time.Duration(at.UnixNano() - l.wall)
+	return at.Sub(l.sent) < l.length && wall >= 0 && wall < l.length
+}
+
+// left is how much of the lease is left.
+func (l *lease) left(at time.Time) time.Duration {
+	if !l.holds(at) {
+		return 0
+	}
+	return l.length - max(at.Sub(l.sent), time.Duration(at.UnixNano()-l.wall))
+}
+
+// over is the lease given up, with what it knows of the time.
+func (l *lease) over() *lease {
+	return &lease{sent: l.sent, wall: l.wall, now: l.now}
+}
+
+// at is the database's time at a reading of the own clock.
+func (l *lease) at(own time.Time) time.Time {
+	if l.now.IsZero() {
+		return own
+	}
+	return l.now.Add(own.Sub(l.sent))
+}
+
+// moment is one reading of the clock as a check is judged by it: limits run on
+// the own clock, which never goes back, and what begins and ends does so by the
+// database's, which is the same for all nodes.
+type moment struct{ own, now time.Time }
+
+// moment reads the clock under the lease. It comes before whatever it is to
+// judge is looked up: a lease that is read later may vouch for a newer state
+// than was found.
+func (s *Service) moment() (moment, error) {
+	n := s.node
+	if n == nil {
+		at := s.clock()
+		return moment{at, at}, nil
+	}
+	l := n.lease.Load()
+	at := s.clock()
+	if !l.holds(at) {
+		return moment{}, n.noLease()
+	}
+	return moment{at, l.at(at)}, nil
+}
+
+// again is a later reading, of a check that has waited.
+func (s *Service) again() moment {
+	at := s.clock()
+	return moment{at, s.dated(at)}
+}
+
+// dated is what the database's clock shows at a reading of the own, as far as it
+// is known.
+func (s *Service) dated(own time.Time) time.Time {
+	if s.node == nil {
+		return own
+	}
+	return s.node.lease.Load().at(own)
+}
+
+// Ready reports whether the Service may answer now; if not, the UNAVAILABLE that
+// everything is answered with.
+func (s *Service) Ready() error {
+	if s.closed.Load() {
+		return outward(ErrClosed)
+	}
+	_, err := s.moment()
+	return err
+}

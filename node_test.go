@@ -1,0 +1,526 @@
+package halberd_test
+
+import (
+	"context"
+	"errors"
+	"math"
+	"strings"
+	"sync/atomic"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/halberdhq/halberd"
+	"github.com/halberdhq/halberd/internal/fixture"
+	"github.com/halberdhq/halberd/internal/password"
+	"github.com/halberdhq/halberd/storage/memory"
+)
+
+const lease = 10 * time.Second
+
+// way is a node's way to the database, which can be cut.
+type way struct {
+	*memory.Node
+	cut atomic.Bool
+	mum atomic.Bool // acknowledgements get lost
+}
+
+var errCut = errors.New("no route to the database")
+
+func (w *way) Update(ctx context.Context, fn func(halberd.Tx) error) error {
+	if w.cut.Load() {
+		return errCut
+	}
+	return w.Node.Update(ctx, fn)
+}
+
+func (w *way) CatchUp(ctx context.Context) (int64, error) {
+	if w.cut.Load() {
+		return 0, errCut
+	}
+	return w.Node.CatchUp(ctx)
+}
+
+func (w *way) Renew(ctx context.Context, b halberd.Beat) (halberd.Grant, error) {
+	if w.cut.Load() {
+		return halberd.Grant{}, errCut
+	}
+	return w.Node.Renew(ctx, b)
+}
+
+func (w *way) Acknowledge(ctx context.Context, b halberd.Beat) error {
+	if w.cut.Load() {
+		return errCut
+	}
+	if w.mum.Load() {
+		return nil
+	}
+	return w.Node.Acknowledge(ctx, b)
+}
+
+func (w *way) Nodes(ctx context.Context) ([]halberd.NodeRecord, error) {
+	if w.cut.Load() {
+		return nil, errCut
+	}
+	return w.Node.Nodes(ctx)
+}
+
+// peer is one node of several.
+type peer struct {
+	*fixture.World
+	way *way
+}
+
+// several are nodes on one database, each a World of its own.
+type several struct {
+	t     *testing.T
+	db    *memory.Database
+	nodes []*peer
+	root  halberd.Secret
+}
+
+func pepper() []byte {
+	p := make([]byte, halberd.PepperLen)
+	for i := range p {
+		p[i] = byte(i * 37)
+	}
+	return p
+}
+
+func newSeveral(t *testing.T, n int) *several {
+	x := &several{t: t, db: memory.NewDatabase()}
+	for range n {
+		x.join(memory.NewFolder())
+	}
+	return x
+}
+
+func (x *several) join(folder *memory.Folder) *peer {
+	x.t.Helper()
+	p := &peer{way: &way{Node: x.db.OpenIn(folder)}}
+	s, err := halberd.New(x.t.Context(), p.way, halberd.Options{
+		FlushEvery: time.Hour, Passwords: password.Quick(), Pepper: pepper(), Lease: lease, NodeName: "node",
+	})
+	if err != nil {
+		x.t.Fatal(err)
+	}
+	x.t.Cleanup(func() { _ = s.Close() })
+	p.World = &fixture.World{Service: s, T: x.t, Store: p.way}
+	if _, err := s.FirstStart(x.t.Context(), func(k halberd.Secret) error { x.root = k; return nil }); err != nil {
+		x.t.Fatal(err)
+	}
+	p.Root, p.Admin = x.root, p.Actor(x.root)
+	p.Org = p.Admin.Organization()
+	x.nodes = append(x.nodes, p)
+	return p
+}
+
+// code is what a node answers about a secret; UNAVAILABLE where it says nothing.
+func (p *peer) code(secret halberd.Secret) string {
+	v, err := p.Verify(p.Ctx(), halberd.Check{Secret: secret})
+	if err != nil {
+		return string(halberd.CodeOf(err))
+	}
+	return string(v.Code)
+}
+
+func (x *several) want(secret halberd.Secret, want ...string) {
+	x.t.Helper()
+	for i, p := range x.nodes {
+		if got := p.code(secret); got != want[min(i, len(want)-1)] {
+			x.t.Errorf("node %d answers %s, want %s", i, got, want[min(i, len(want)-1)])
+		}
+	}
+}
+
+// G1, A-41: a key that one node revokes is dead on all when the answer is there,
+// and a new one is good on all.
+func TestANewKeyAndARevokedOneAreSoOnEveryNode(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		x := newSeveral(t, 3)
+		for i := range 20 {
+			a, b := x.nodes[i%3], x.nodes[(i+1)%3]
+			k := a.Make(halberd.NewKey{})
+			if !k.Propagation.Confirmed || k.Propagation.Nodes != 3 {
+				t.Fatalf("created: %+v", k.Propagation)
+			}
+			x.want(k.Secret, "VALID")
+			elapse(11 * time.Minute)
+			x.want(k.Secret, "VALID")
+			out, err := b.Revoke(t.Context(), b.Admin, k.Key.ID, "", 0)
+			if err != nil || !out.Propagation.Confirmed || out.Propagation.Nodes != 3 {
+				t.Fatalf("revoked: %+v, %v", out.Propagation, err)
+			}
+			x.want(k.Secret, "REVOKED")
+			if w := out.Propagation.Waited; w > 100*time.Millisecond {
+				t.Errorf("waited %v for healthy nodes", w)
+			}
+		}
+	})
+}
+
+// a node that is cut off answers until its lease ends, and nothing then;
+// the revocation through another waits for that, and is not answered before.
+func TestARevocationOutlastsTheLeaseOfANodeThatIsCutOff(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		x := newSeveral(t, 3)
+		k := x.nodes[0].Make(halberd.NewKey{})
+		x.nodes[2].way.cut.Store(true)
+		stop := make(chan struct{})
+		stale := 0
+		go func() {
+			for {
+				select {
+				case <-stop:
+					return
+				default:
+				}
+				if x.nodes[2].code(k.Secret) == "VALID" {
+					stale++
+				}
+				elapse(50 * time.Millisecond)
+			}
+		}()
+		began := time.Now()
+		out, err := x.nodes[0].Revoke(t.Context(), x.nodes[0].Admin, k.Key.ID, "", 0)
+		took := time.Since(began)
+		x.want(k.Secret, "REVOKED", "REVOKED", "UNAVAILABLE")
+		close(stop)
+		synctest.Wait()
+		if err != nil || !out.Propagation.Confirmed {
+			t.Fatalf("%+v, %v", out.Propagation, err)
+		}
+		if stale == 0 || took < lease*8/10 || took > lease*105/100+500*time.Millisecond {
+			t.Errorf("answered after %v; the cut node said VALID %d times", took, stale)
+		}
+		// Nobody waits for it again.
+		k = x.nodes[1].Make(halberd.NewKey{})
+		if k.Propagation.Nodes != 2 || k.Propagation.Waited > 100*time.Millisecond {
+			t.Errorf("the next change waited for it: %+v", k.Propagation)
+		}
+		// And it comes back by itself, with everything.
+		x.nodes[2].way.cut.Store(false)
+		elapse(2 * time.Second)
+		x.want(k.Secret, "VALID")
+	})
+}
+
+// What only adds is not held up for longer than a second, and says that it is
+// not confirmed.
+func TestACreateWaitsASecondAtMost(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		x := newSeveral(t, 2)
+		x.nodes[1].way.cut.Store(true)
+		began := time.Now()
+		k := x.nodes[0].Make(halberd.NewKey{})
+		if took := time.Since(began); took < time.Second || took > 1100*time.Millisecond || k.Propagation.Confirmed {
+			t.Errorf("answered after %v with %+v", took, k.Propagation)
+		}
+	})
+}
+
+// A repetition finds nothing to do, and waits all the same: the first may not be
+// known everywhere.
+func TestARepeatedRevocationWaitsAgain(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		x := newSeveral(t, 2)
+		k := x.nodes[0].Make(halberd.NewKey{})
+		x.nodes[1].way.cut.Store(true)
+		ctx, cancel := context.WithTimeout(t.Context(), time.Second)
+		defer cancel()
+		out, err := x.nodes[0].Revoke(ctx, x.nodes[0].Admin, k.Key.ID, "", 0)
+		if halberd.CodeOf(err) != halberd.CodeUnavailable || out.Propagation.Confirmed || out.Propagation.EffectiveBy.IsZero() {
+			t.Fatalf("a revocation that was not waited for: %+v, %v", out.Propagation, err)
+		}
+		if got := x.nodes[1].code(k.Secret); got != "VALID" {
+			t.Fatalf("the cut node says %s", got)
+		}
+		before := x.nodes[0].Stats().Revision
+		out, err = x.nodes[0].Revoke(t.Context(), x.nodes[0].Admin, k.Key.ID, "", 0)
+		if err != nil || !out.Propagation.Confirmed {
+			t.Fatalf("%+v, %v", out.Propagation, err)
+		}
+		if after := x.nodes[0].Stats().Revision; after == before {
+			t.Error("the repetition took no revision: nothing says that the first was replicated")
+		}
+		x.want(k.Secret, "REVOKED", "UNAVAILABLE")
+	})
+}
+
+// Respond-async: the answer comes before it is confirmed, with the time by which
+// it will be. That time is kept.
+func TestAnAsynchronousRevocationSaysByWhenItHolds(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		x := newSeveral(t, 2)
+		k := x.nodes[0].Make(halberd.NewKey{})
+		x.nodes[1].way.cut.Store(true)
+		by := x.nodes[0].Admin.Via(halberd.Request{Async: true})
+		out, err := x.nodes[0].Revoke(t.Context(), by, k.Key.ID, "", 0)
+		if err != nil || out.Propagation.Confirmed || out.Propagation.EffectiveBy.IsZero() {
+			t.Fatalf("%+v, %v", out.Propagation, err)
+		}
+		if w := out.Propagation.Waited; w > 100*time.Millisecond {
+			t.Errorf("waited %v", w)
+		}
+		elapse(time.Until(out.Propagation.EffectiveBy))
+		x.want(k.Secret, "REVOKED", "UNAVAILABLE")
+	})
+}
+
+// Whatever narrows waits; what widens does not.
+func TestWhatNarrowsWaitsForANodeThatIsSilent(t *testing.T) {
+	some := halberd.Some[halberd.Scopes]
+	for name, c := range map[string]struct {
+		narrows bool
+		do      func(p *peer, k halberd.Key, other halberd.ProjectID) (halberd.Propagation, error)
+	}{
+		"scopes": {true, func(p *peer, k halberd.Key, _ halberd.ProjectID) (halberd.Propagation, error) {
+			c, err := p.Update(p.Ctx(), p.Admin, k.ID, halberd.KeyPatch{Scopes: some(halberd.MustScopes("read"))}, 0)
+			return c.Propagation, err
+		}},
+		"more scopes": {false, func(p *peer, k halberd.Key, _ halberd.ProjectID) (halberd.Propagation, error) {
+			c, err := p.Update(p.Ctx(), p.Admin, k.ID, halberd.KeyPatch{Scopes: some(halberd.MustScopes("read", "write", "verify"))}, 0)
+			return c.Propagation, err
+		}},
+		"deactivate": {true, func(p *peer, k halberd.Key, _ halberd.ProjectID) (halberd.Propagation, error) {
+			c, err := p.Update(p.Ctx(), p.Admin, k.ID, halberd.KeyPatch{Active: halberd.Some(false)}, 0)
+			return c.Propagation, err
+		}},
+		"expiry": {true, func(p *peer, k halberd.Key, _ halberd.ProjectID) (halberd.Propagation, error) {
+			c, err := p.Update(p.Ctx(), p.Admin, k.ID, halberd.KeyPatch{ExpiresInDays: halberd.Some(halberd.ExpiresIn(1))}, 0)
+			return c.Propagation, err
+		}},
+		"rotate": {true, func(p *peer, k halberd.Key, _ halberd.ProjectID) (halberd.Propagation, error) {
+			c, err := p.Rotate(p.Ctx(), p.Admin, k.ID, 0, 0)
+			return c.Propagation, err
+		}},
+		"bulk": {true, func(p *peer, k halberd.Key, _ halberd.ProjectID) (halberd.Propagation, error) {
+			c, err := p.Bulk(p.Ctx(), p.Admin, halberd.Bulk{Action: halberd.BulkRevoke, Keys: []halberd.KeyID{k.ID}})
+			return c.Propagation, err
+		}},
+		"label": {true, func(p *peer, k halberd.Key, _ halberd.ProjectID) (halberd.Propagation, error) {
+			c, err := p.Update(p.Ctx(), p.Admin, k.ID, halberd.KeyPatch{Name: halberd.Some("x")}, 0)
+			return c.Propagation, err
+		}},
+		"suspend a project": {true, func(p *peer, _ halberd.Key, other halberd.ProjectID) (halberd.Propagation, error) {
+			c, err := p.UpdateProject(p.Ctx(), p.Admin, other, halberd.ProjectPatch{Active: halberd.Some(false)}, 0)
+			return c.Propagation, err
+		}},
+		"delete a project": {true, func(p *peer, _ halberd.Key, other halberd.ProjectID) (halberd.Propagation, error) {
+			return p.DeleteProject(p.Ctx(), p.Admin, other, 0)
+		}},
+		"create a project": {false, func(p *peer, _ halberd.Key, _ halberd.ProjectID) (halberd.Propagation, error) {
+			c, err := p.CreateProject(p.Ctx(), p.Admin, halberd.NewProject{Name: "another"})
+			return c.Propagation, err
+		}},
+		"invite": {false, func(p *peer, _ halberd.Key, _ halberd.ProjectID) (halberd.Propagation, error) {
+			c, err := p.InviteMember(p.Ctx(), p.Admin, halberd.NewMember{Email: "ada@example.com", Role: "read"})
+			return c.Propagation, err
+		}},
+	} {
+		t.Run(name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				x := newSeveral(t, 2)
+				a := x.nodes[0]
+				k := a.Make(halberd.NewKey{}).Key
+				other := a.Project("other").ID
+				x.nodes[1].way.cut.Store(true)
+				began := time.Now()
+				p, err := c.do(a, k, other)
+				took := time.Since(began)
+				if err != nil || p.Confirmed != c.narrows || (took > 2*time.Second) != c.narrows {
+					t.Errorf("%v after %v: %+v", err, took, p)
+				}
+			})
+		})
+	}
+}
+
+// A member whose password changed has no session on any node.
+func TestASessionEndsOnEveryNode(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		x := newSeveral(t, 2)
+		a, b := x.nodes[0], x.nodes[1]
+		in, err := a.InviteMember(t.Context(), a.Admin, halberd.NewMember{Email: "ada@example.com", Role: "admin"})
+		if err != nil {
+			t.Fatal(err)
+		}
+		session, err := b.Accept(t.Context(), in.Secret, "Ada", "correct horse battery", halberd.Request{})
+		if err != nil {
+			t.Fatal(err)
+		}
+		for i, p := range x.nodes {
+			if _, err := p.MemberActor(session.Member.ID, session.Epoch, halberd.Request{}); err != nil {
+				t.Errorf("node %d: %v", i, err)
+			}
+		}
+		if _, err := a.RemoveMember(t.Context(), a.Admin, session.Member.ID, halberd.Leaving{}, 0); err != nil {
+			t.Fatal(err)
+		}
+		for i, p := range x.nodes {
+			if _, err := p.MemberActor(session.Member.ID, session.Epoch, halberd.Request{}); halberd.CodeOf(err) != halberd.CodeUnauthorized {
+				t.Errorf("node %d: %v", i, err)
+			}
+		}
+	})
+}
+
+// G8: while the database is away a node answers right until its lease ends, then
+// not at all, and again by itself when it is back. Nothing that judges from
+// memory answers without a lease.
+func TestNothingIsAnsweredWithoutALease(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		x := newSeveral(t, 1)
+		p := x.nodes[0]
+		k := p.Make(halberd.NewKey{})
+		p.way.cut.Store(true)
+		elapse(lease * 7 / 10)
+		x.want(k.Secret, "VALID")
+		elapse(lease)
+		x.want(k.Secret, "UNAVAILABLE")
+		_, err := p.Authenticate(t.Context(), x.root, halberd.Request{})
+		p.Refused(err, halberd.CodeUnavailable)
+		p.Refused(p.Permit(p.Admin, halberd.ActionReadKeys), halberd.CodeUnavailable)
+		_, err = p.MemberActor(halberd.NewMemberID(), 1, halberd.Request{})
+		p.Refused(err, halberd.CodeUnavailable)
+		p.Refused(p.Ready(), halberd.CodeUnavailable)
+		if _, ok := p.SoleProject(); ok {
+			t.Error("a project is known without a lease")
+		}
+		if _, ok := p.ReachOf(k.Key.Project); ok {
+			t.Error("a project's reach is known without a lease")
+		}
+		_, err = p.Create(t.Context(), p.Admin, halberd.NewKey{})
+		p.Refused(err, halberd.CodeUnavailable)
+		elapse(time.Minute)
+		p.way.cut.Store(false)
+		elapse(5 * time.Second)
+		x.want(k.Secret, "VALID")
+		p.Refused(p.Ready(), "")
+	})
+}
+
+// A node that was fenced while it was away has missed everything, also two
+// rotations of a key and its revocation: it follows the log as far as it reaches
+// back, and loads again where it does not.
+func TestAFencedNodeComesBackWithWhatItMissed(t *testing.T) {
+	for _, forgotten := range []bool{false, true} {
+		synctest.Test(t, func(t *testing.T) {
+			x := newSeveral(t, 2)
+			a, b := x.nodes[0], x.nodes[1]
+			turned, dead, quiet := a.Make(halberd.NewKey{}), a.Make(halberd.NewKey{}), a.Make(halberd.NewKey{})
+			in, err := a.InviteMember(t.Context(), a.Admin, halberd.NewMember{Email: "ada@example.com", Role: "admin"})
+			if err != nil {
+				t.Fatal(err)
+			}
+			session, err := a.Accept(t.Context(), in.Secret, "Ada", "correct horse battery", halberd.Request{})
+			if err != nil {
+				t.Fatal(err)
+			}
+			b.way.cut.Store(true)
+			secrets := []halberd.Secret{turned.Secret}
+			for range 3 {
+				c, err := a.Rotate(t.Context(), a.Admin, turned.Key.ID, 0, 0)
+				if err != nil {
+					t.Fatal(err)
+				}
+				secrets = append(secrets, c.Secret)
+			}
+			if _, err := a.Revoke(t.Context(), a.Admin, dead.Key.ID, "", 0); err != nil {
+				t.Fatal(err)
+			}
+			if _, err := a.RemoveMember(t.Context(), a.Admin, session.Member.ID, halberd.Leaving{}, 0); err != nil {
+				t.Fatal(err)
+			}
+			born := a.Make(halberd.NewKey{})
+			if forgotten {
+				x.db.Forget(math.MaxInt64)
+			}
+			b.way.cut.Store(false)
+			elapse(5 * time.Second)
+			if got := b.code(secrets[0]) + " " + b.code(secrets[1]) + " " + b.code(secrets[3]); got != "NOT_FOUND NOT_FOUND VALID" {
+				t.Errorf("log forgotten %v: the secrets of a key rotated three times: %s", forgotten, got)
+			}
+			if got := b.code(dead.Secret) + " " + b.code(quiet.Secret) + " " + b.code(born.Secret); got != "REVOKED VALID VALID" {
+				t.Errorf("log forgotten %v: %s", forgotten, got)
+			}
+			if _, err := b.MemberActor(session.Member.ID, session.Epoch, halberd.Request{}); halberd.CodeOf(err) != halberd.CodeUnauthorized {
+				t.Errorf("log forgotten %v: a removed member: %v", forgotten, err)
+			}
+		})
+	}
+}
+
+// a standby without the last changes was promoted. The node that has
+// applied them answers nothing any more; after a restart its journal revokes
+// what another node had revoked.
+func TestAStoreThatWentBackInTimeSealsTheNode(t *testing.T) {
+	for _, further := range []bool{false, true} {
+		synctest.Test(t, func(t *testing.T) {
+			x := &several{t: t, db: memory.NewDatabase()}
+			folder := memory.NewFolder()
+			a, b := x.join(folder), x.join(memory.NewFolder())
+			k := b.Make(halberd.NewKey{})
+			standby := x.db.Standby()
+			if _, err := b.Revoke(t.Context(), b.Admin, k.Key.ID, "", 0); err != nil {
+				t.Fatal(err)
+			}
+			elapse(time.Second)
+			_ = b.Close()
+			standby.Promote()
+			if further { // its numbers pass those that were lost
+				c := x.join(memory.NewFolder())
+				for range 5 {
+					c.Make(halberd.NewKey{})
+				}
+			}
+			elapse(lease)
+			if got := a.code(k.Secret); got != "UNAVAILABLE" {
+				t.Errorf("further %v: %s", further, got)
+			}
+			elapse(time.Hour)
+			if err := a.Ready(); halberd.CodeOf(err) != halberd.CodeUnavailable || !strings.Contains(err.Error(), "sealed") {
+				t.Errorf("further %v: not sealed: %v", further, err)
+			}
+			_ = a.Close()
+			again := x.join(folder)
+			if got := again.code(k.Secret); got != "REVOKED" {
+				t.Errorf("further %v: after a restart: %s", further, got)
+			}
+		})
+	}
+}
+
+// A node that leaves is not waited for; one that was killed is waited for once.
+func TestAClosedNodeIsNotWaitedFor(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		x := newSeveral(t, 3)
+		a := x.nodes[0]
+		k := a.Make(halberd.NewKey{})
+		if err := x.nodes[1].Close(); err != nil {
+			t.Fatal(err)
+		}
+		out, err := a.Revoke(t.Context(), a.Admin, k.Key.ID, "", 0)
+		if err != nil || out.Propagation.Nodes != 2 || out.Propagation.Waited > time.Second {
+			t.Errorf("%+v, %v", out.Propagation, err)
+		}
+	})
+}
+
+// Two first starts at once: one pepper, one admin key; the other is refused, and
+// told where to take the pepper from.
+func TestTwoFirstStartsEndWithOnePepper(t *testing.T) {
+	db := memory.NewDatabase()
+	first, err := halberd.New(t.Context(), db.Open(), halberd.Options{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer first.Close()
+	_, err = halberd.New(t.Context(), db.Open(), halberd.Options{})
+	if halberd.CodeOf(err) != halberd.CodeUnavailable {
+		t.Errorf("a node with an empty folder: %v", err)
+	}
+}
+
+// elapse lets time pass, in a bubble.
+func elapse(d time.Duration) { <-time.After(d) }

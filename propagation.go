@@ -1,0 +1,226 @@
+package halberd
+
+import (
+	"context"
+	"errors"
+	"sync"
+	"time"
+)
+
+// Propagation says how far a change had gone when it was answered. On one node
+// it is always confirmed.
+type Propagation struct {
+	// Confirmed: no node answers by the former state any more. A check that
+	// begins now is judged by the change, wherever it is asked.
+	Confirmed bool
+	Nodes     int           // that had to be reached, this one too
+	Waited    time.Duration // for the others
+	// EffectiveBy, where a narrowing change is not Confirmed, is when it will be at
+	// the latest, by the database's clock.
+	EffectiveBy time.Time
+}
+
+func oneNode() Propagation { return Propagation{Confirmed: true, Nodes: 1} }
+
+const (
+	wideningWait = time.Second           // what only adds is waited for at most this long
+	shortestPoll = time.Millisecond      // between two looks at the list of nodes
+	longestPoll  = 25 * time.Millisecond // they grow to this
+)
+
+// outlasting is how long no lease of the given length lasts, whichever of two
+// clocks it is measured on: their rates may differ by a few percent.
+func outlasting(lease time.Duration) time.Duration { return lease + lease/20 }
+
+// propagate returns when a committed change holds on every node, or as far as its
+// effect is waited for. began is a reading of the own clock after the commit was
+// answered.
+func (n *node) propagate(ctx context.Context, r *Request, e effect, revision int64, began time.Time) (Propagation, error) {
+	switch {
+	case e == unseen:
+		return Propagation{Confirmed: true, Nodes: n.active()}, nil
+	case e == widens:
+		ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), wideningWait)
+		defer cancel()
+		p := n.await(ctx, revision, began)
+		p.EffectiveBy = time.Time{}
+		return p, nil
+	}
+	waiting := ctx
+	if r.Async {
+		var cancel context.CancelFunc
+		waiting, cancel = context.WithTimeout(ctx, max(r.Wait, longestPoll))
+		defer cancel()
+	}
+	p := n.await(waiting, revision, began)
+	if p.Confirmed || r.Async && ctx.Err() == nil {
+		return p, nil
+	}
+	return p, &Error{
+		Code: CodeUnavailable, RetryAfter: time.Second, Err: ctx.Err(),
+		Message: "the change is made, and holds on every node at " + p.EffectiveBy.Format(time.RFC3339) + " at the latest; this was not waited for: repeat the call to wait again",
+	}
+}
+
+// silent is a node that has not said that it has applied a revision.
+type silent struct {
+	renewals int64
+	lease    time.Duration
+}
+
+// await returns once no other node can answer by a state before the revision:
+// each has said that it applied it, or has been silent for longer than a lease
+// that it got before. A lease that it got later vouches for the revision. When
+// ctx ends first, it is not confirmed.
+func (n *node) await(ctx context.Context, revision int64, began time.Time) Propagation {
+	var (
+		p     Propagation
+		first time.Time // when the list was first read; zero: not yet
+		late  map[Incarnation]silent
+		pause = shortestPoll
+	)
+	defer func() { n.waits.note(p) }()
+	for {
+		rows, err := n.roster.read(ctx)
+		now := n.clock()
+		if errors.Is(err, ErrClosed) {
+			p.EffectiveBy = n.effectiveBy(now, began, first, late)
+			return p
+		}
+		if err == nil {
+			still := map[Incarnation]silent{}
+			p.Nodes = 1
+			for i := range rows {
+				r := &rows[i]
+				if r.State != NodeActive || n.is(r.Incarnation) {
+					continue
+				}
+				p.Nodes++
+				if r.Applied >= revision {
+					continue
+				}
+				if was, known := late[r.Incarnation]; known {
+					still[r.Incarnation] = was
+				} else if first.IsZero() {
+					still[r.Incarnation] = silent{r.Renewals, r.Lease}
+				} // else it became active after the commit, and so with it
+			}
+			if late = still; first.IsZero() {
+				first = now
+			}
+		}
+		for who, was := range late {
+			if now.Sub(first) >= outlasting(was.lease) {
+				// Those who come later need not wait for it again. Whether it
+				// could be fenced or not, it cannot answer by the former state.
+				n.fence(ctx, who, was.renewals)
+				delete(late, who)
+			}
+		}
+		p.Waited = now.Sub(began)
+		if !first.IsZero() && len(late) == 0 || first.IsZero() && p.Waited >= outlasting(MaxLease) {
+			p.Confirmed, p.EffectiveBy = true, time.Time{}
+			return p
+		}
+		p.EffectiveBy = n.effectiveBy(now, began, first, late)
+		timer := time.NewTimer(pause)
+		select {
+		case <-timer.C:
+		case <-ctx.Done():
+			timer.Stop()
+			return p
+		}
+		pause = min(2*pause, longestPoll)
+	}
+}
+
+// effectiveBy is when the last of those who are silent has no lease any more, in
+// whole seconds.
+func (n *node) effectiveBy(now, began, first time.Time, late map[Incarnation]silent) time.Time {
+	end := began.Add(outlasting(MaxLease))
+	if !first.IsZero() {
+		end = first
+		for _, was := range late {
+			if at := first.Add(outlasting(was.lease)); at.After(end) {
+				end = at
+			}
+		}
+	}
+	at := n.lease.Load().at(now).Add(end.Sub(now)).UTC()
+	if whole := at.Truncate(time.Second); whole.Before(at) {
+		at = whole.Add(time.Second)
+	}
+	return at
+}
+
+// roster reads the list of nodes for all who wait at once: whoever comes while a
+// reading runs shares the next one. A reading that began before may not show
+// what they wait for.
+type roster struct {
+	cluster Cluster
+	mu      sync.Mutex // guards next, running and closed
+	next    *reading   // not begun; nil: nobody asks
+	running bool
+	closed  bool
+	busy    sync.WaitGroup
+}
+
+type reading struct {
+	done chan struct{} // closed when rows and err are set
+	rows []NodeRecord
+	err  error
+}
+
+// readLimit bounds one reading: whoever waits for it asks again.
+const readLimit = 2 * time.Second
+
+// read returns the list as it is at some time after the call began. Its caller
+// must not change it.
+func (r *roster) read(ctx context.Context) ([]NodeRecord, error) {
+	r.mu.Lock()
+	if r.closed {
+		r.mu.Unlock()
+		return nil, ErrClosed
+	}
+	if r.next == nil {
+		r.next = &reading{done: make(chan struct{})}
+	}
+	mine := r.next
+	if !r.running {
+		r.running = true
+		r.busy.Go(r.run)
+	}
+	r.mu.Unlock()
+	select {
+	case <-mine.done:
+		return mine.rows, mine.err
+	case <-ctx.Done():
+		return nil, ctx.Err()
+	}
+}
+
+// run reads while somebody asks.
+func (r *roster) run() {
+	for {
+		r.mu.Lock()
+		now := r.next
+		r.next = nil
+		r.running = now != nil
+		r.mu.Unlock()
+		if now == nil {
+			return
+		}
+		ctx, cancel := context.WithTimeout(context.Background(), readLimit)
+		now.rows, now.err = r.cluster.Nodes(ctx)
+		cancel()
+		close(now.done)
+	}
+}
+
+// close waits for the reading that runs, if any; nobody reads afterwards.
+func (r *roster) close() {
+	r.mu.Lock()
+	r.closed = true
+	r.mu.Unlock()
+	r.busy.Wait()
+}
