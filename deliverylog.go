@@ -50,7 +50,7 @@ func (s *Service) WebhookDeliveries(ctx context.Context, by Actor, id WebhookID,
 // tries: under the same event id.
 func (s *Service) Redeliver(ctx context.Context, by Actor, id WebhookID, delivery DeliveryID) (Delivery, error) {
 	var out Delivery
-	err := s.change(ctx, by, ActionRedeliver, func(tx Tx, by Actor) error {
+	_, err := s.change(ctx, by, ActionRedeliver, func(tx Tx, by Actor) error {
 		h, err := s.webhookOf(tx, by, id)
 		if err != nil {
 			return err

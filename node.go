@@ -276,7 +276,7 @@ func (n *node) enter(ctx context.Context) (err error) {
 	if err := n.fill(ctx); err != nil {
 		return err
 	}
-	if err := n.s.store.Update(ctx, func(tx Tx) error { return tx.(ClusterTx).Activate(me) }); err != nil {
+	if err := n.s.update(ctx, func(tx Tx) error { return clusterTx(tx).Activate(me) }); err != nil {
 		return fmt.Errorf("become active: %w", err)
 	}
 	n.changed.Store(true)

@@ -124,13 +124,8 @@ func compare[K comparable, R any](t *sentences, known map[K]R, id K, read func(K
 	return nil
 }
 
-// advance makes a transaction take a revision of its own.
-func advance(tx Tx) error {
-	if o, ok := tx.(*outbox); ok {
-		tx = o.Tx
-	}
-	return tx.(ClusterTx).Advance()
-}
+// clusterTx is what a transaction of Service.update can do besides, on a Cluster.
+func clusterTx(tx Tx) ClusterTx { return tx.(*outbox).Tx.(ClusterTx) }
 
 // commit runs a change in a transaction, writes the tombstones of what it
 // revoked, and returns when it has taken effect on every node, or as far as it
@@ -145,7 +140,7 @@ func (s *Service) commit(ctx context.Context, by *Request, act Action, fn func(t
 		}
 		if seen.shared && act.repeats() && seen.effect == unseen {
 			seen.effect = narrows
-			return advance(tx)
+			return clusterTx(tx).Advance()
 		}
 		return nil
 	})

@@ -116,7 +116,7 @@ func (s *Service) CreateWebhook(ctx context.Context, by Actor, n NewWebhook) (Ch
 	if err := s.judge(ctx, n.Format, n.URL); err != nil {
 		return out, err
 	}
-	err := s.change(ctx, by, ActionCreateWebhook, func(tx Tx, by Actor) error {
+	_, err := s.change(ctx, by, ActionCreateWebhook, func(tx Tx, by Actor) error {
 		if done, err := s.replayed(tx, by); err != nil {
 			return err
 		} else if done != "" {
@@ -242,7 +242,7 @@ func (s *Service) UpdateWebhook(ctx context.Context, by Actor, id WebhookID, p W
 		}
 	}
 	var out Webhook
-	err := s.change(ctx, by, ActionUpdateWebhook, func(tx Tx, by Actor) error {
+	_, err := s.change(ctx, by, ActionUpdateWebhook, func(tx Tx, by Actor) error {
 		h, err := s.webhookOf(tx, by, id)
 		if err != nil {
 			return err
@@ -290,7 +290,7 @@ func (s *Service) UpdateWebhook(ctx context.Context, by Actor, id WebhookID, p W
 // dead at once. While an overlap runs, another is CONFLICT.
 func (s *Service) RotateWebhook(ctx context.Context, by Actor, id WebhookID, overlap time.Duration) (ChangedWebhook, error) {
 	var out ChangedWebhook
-	err := s.change(ctx, by, ActionRotateWebhook, func(tx Tx, by Actor) error {
+	_, err := s.change(ctx, by, ActionRotateWebhook, func(tx Tx, by Actor) error {
 		if done, err := s.replayed(tx, by); err != nil {
 			return err
 		} else if done != "" {
@@ -334,7 +334,7 @@ func (s *Service) RotateWebhook(ctx context.Context, by Actor, id WebhookID, ove
 
 // DeleteWebhook takes a webhook out for good: nothing is sent to it any more.
 func (s *Service) DeleteWebhook(ctx context.Context, by Actor, id WebhookID, version int64) error {
-	return s.change(ctx, by, ActionDeleteWebhook, func(tx Tx, by Actor) error {
+	_, err := s.change(ctx, by, ActionDeleteWebhook, func(tx Tx, by Actor) error {
 		h, err := s.webhookOf(tx, by, id)
 		if err != nil {
 			return err
@@ -348,13 +348,14 @@ func (s *Service) DeleteWebhook(ctx context.Context, by Actor, id WebhookID, ver
 		return s.audit(tx, by, ActionDeleteWebhook, h.Organization, ProjectID{}, "webhook", id.String(),
 			map[string]Change{"url": {Before: h.URL}})
 	})
+	return err
 }
 
 // TestWebhook makes an event of no other meaning, which is sent to this webhook
 // only, whatever it subscribes to.
 func (s *Service) TestWebhook(ctx context.Context, by Actor, id WebhookID) (Event, error) {
 	var out Event
-	err := s.change(ctx, by, ActionTestWebhook, func(tx Tx, by Actor) error {
+	_, err := s.change(ctx, by, ActionTestWebhook, func(tx Tx, by Actor) error {
 		h, err := s.webhookOf(tx, by, id)
 		if err != nil {
 			return err
