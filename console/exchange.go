@@ -26,6 +26,7 @@ type exchange struct {
 	me       halberd.Member
 	projects []halberd.Project
 	project  halberd.Project // the one that is looked at
+	keyNames map[string]string
 }
 
 // handler serves one page.
@@ -115,8 +116,24 @@ func (x *exchange) refuse(err error) {
 	if e, ok := asError(err); ok && e.RetryAfter > 0 {
 		x.retryAfter(e)
 	}
-	v := refusal{Status: status, Message: message(err), RequestID: x.id}
-	if e := x.render(status, "error.html", http.StatusText(status), "", v); e != nil {
+	v := refusal{Message: message(err), RequestID: x.id}
+	title := http.StatusText(status)
+	switch status {
+	case http.StatusNotFound:
+		title, v.Help = "There is nothing here", "It may belong to another organization, or the address has a slip in it."
+		if v.Message == "Not found." {
+			v.Message = "What this address names is not there."
+		}
+	case http.StatusForbidden:
+		title, v.Help = "This is not yours to do", "Somebody with the role admin can do it, or give you that role."
+	case http.StatusTooManyRequests:
+		title, v.Help = "One moment", "Nothing was changed."
+	case http.StatusInternalServerError, http.StatusServiceUnavailable:
+		title, v.Help = "That did not work", "Try again. If it stays so, give the request’s number to whoever runs this service."
+	case http.StatusBadRequest, http.StatusConflict:
+		title, v.Help = "That cannot be done", "Nothing was changed."
+	}
+	if e := x.render(status, "error.html", title, "", v); e != nil {
 		http.Error(x.w, "something went wrong", http.StatusInternalServerError)
 	}
 }
@@ -127,8 +144,8 @@ func (x *exchange) retryAfter(e *halberd.Error) {
 }
 
 type refusal struct {
-	Status    int
 	Message   string
+	Help      string
 	RequestID string
 }
 

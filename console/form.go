@@ -4,7 +4,6 @@ import (
 	"errors"
 	"net/http"
 	"net/netip"
-	"net/url"
 	"strconv"
 	"strings"
 	"time"
@@ -21,14 +20,15 @@ type keyForm struct {
 	List       string // with some, one a line
 	Expires    string // keep, 30, 60, 90, date or never
 	Date       string
-	Rate, Per  string
+	Limits     limitForm
 	IPs        string
 }
 
-func readKeyForm(q url.Values) keyForm {
+func readKeyForm(x *exchange) keyForm {
+	q := x.r.PostForm
 	return keyForm{
 		Name: q.Get("name"), Permission: q.Get("permission"), Scopes: q.Get("scopes"), Resources: q.Get("resources"),
-		List: q.Get("list"), Expires: q.Get("expires"), Date: q.Get("date"), Rate: q.Get("rate"), Per: q.Get("per"), IPs: q.Get("ips"),
+		List: q.Get("list"), Expires: q.Get("expires"), Date: q.Get("date"), Limits: readLimits(x), IPs: q.Get("ips"),
 	}
 }
 
@@ -44,7 +44,7 @@ func (p problems) add(field string, err error) {
 // fieldOf is where a field of the Service stands in the form.
 var fieldOf = map[string]string{
 	"label": "name", "scopes": "scopes", "resources": "list", "expires_at": "date", "expires_in_days": "date",
-	"rate_limits": "rate", "ip_allow": "ips",
+	"rate_limits": "rate", "quota": "quota", "ip_allow": "ips",
 }
 
 // refused puts what the Service refused where it is mended. What the form cannot
@@ -61,7 +61,13 @@ func (p problems) refused(err error) error {
 			field = "form"
 		}
 		p[field] = message(err)
-	case halberd.CodeScopeEscalation, halberd.CodeForbidden, halberd.CodeKeyLimitExceeded, halberd.CodeConflict, halberd.CodeLastAdmin:
+	case halberd.CodeForbidden:
+		field := "form"
+		if strings.HasPrefix(e.Message, "rate_limits") { // the only thing in a form that takes more than its reader's role
+			field, err = "rate", &halberd.Error{Code: e.Code, Message: "a limit above the project’s is set by an operator: contact support, or whoever runs this service"}
+		}
+		p[field] = message(err)
+	case halberd.CodeScopeEscalation, halberd.CodeKeyLimitExceeded, halberd.CodeConflict, halberd.CodeLastAdmin:
 		p["form"] = message(err)
 	default:
 		return err
@@ -77,6 +83,7 @@ type chosen struct {
 	days      halberd.Maybe[halberd.ExpiresIn]
 	ips       []netip.Prefix
 	limits    halberd.RateLimits // nil: the project's
+	quota     *halberd.Quota     // nil: none
 }
 
 func (f keyForm) read(p problems) (c chosen) {
@@ -117,14 +124,7 @@ func (f keyForm) read(p problems) (c chosen) {
 	}
 	c.ips, err = halberd.ParseIPAllow(lines(f.IPs))
 	p.add("ips", err)
-	if rate := strings.TrimSpace(f.Rate); rate != "" {
-		n, err := strconv.ParseInt(rate, 10, 64)
-		if err != nil || n < 1 {
-			p.add("rate", halberd.Invalid("rate", "must be a whole number, or empty"))
-		}
-		window := map[string]int64{"second": 1, "minute": 60, "hour": 3600, "day": 86400}[f.Per]
-		c.limits = halberd.RateLimits{{Name: "default", Limit: n, WindowSeconds: window}}
-	}
+	c.limits, c.quota = f.Limits.rates(p), f.Limits.quota(p)
 	return c
 }
 
@@ -141,7 +141,7 @@ func lines(text string) []string {
 
 // formOf is a key as the form shows it.
 func formOf(k *halberd.Key) keyForm {
-	f := keyForm{Name: k.Name, Permission: "custom", Scopes: strings.Join(k.Scopes.Strings(), ", "), Resources: "some", Expires: "keep", Per: "minute"}
+	f := keyForm{Name: k.Name, Permission: "custom", Scopes: strings.Join(k.Scopes.Strings(), ", "), Resources: "some", Expires: "keep", Limits: limitsOf(k.RateLimits, k.Quota)}
 	for _, word := range []string{"read", "write", "admin"} {
 		if s, err := halberd.ParseScopes([]string{word}); err == nil && s.String() == k.Scopes.String() {
 			f.Permission, f.Scopes = word, ""
@@ -151,14 +151,6 @@ func formOf(k *halberd.Key) keyForm {
 		f.Resources = "all"
 	} else {
 		f.List = strings.Join(k.Resources.Strings(), "\n")
-	}
-	if len(k.RateLimits) == 1 {
-		f.Rate = strconv.FormatInt(k.RateLimits[0].Limit, 10)
-		for per, seconds := range map[string]int64{"second": 1, "minute": 60, "hour": 3600, "day": 86400} {
-			if k.RateLimits[0].WindowSeconds == seconds {
-				f.Per = per
-			}
-		}
 	}
 	var ips []string
 	for _, p := range k.IPAllow {
@@ -184,7 +176,6 @@ type formView struct {
 	Today    time.Time
 	You      netip.Addr
 	Role     halberd.Scope
-	Several  bool // the key has limits that the form cannot show
 }
 
 // Ends is the end that so many days would give.
@@ -219,14 +210,14 @@ func newKeyPage(x *exchange) error {
 	if err := x.c.svc.Permit(x.by, halberd.ActionCreateKey); err != nil {
 		return err
 	}
-	return x.showForm(http.StatusOK, formView{Form: keyForm{Permission: "read", Resources: "some", Expires: "90", Per: "minute"}})
+	return x.showForm(http.StatusOK, formView{Form: keyForm{Permission: "read", Resources: "some", Expires: "90", Limits: emptyLimits()}})
 }
 
 func createKey(x *exchange) error {
 	if err := x.c.svc.Permit(x.by, halberd.ActionCreateKey); err != nil {
 		return err
 	}
-	v := formView{Form: readKeyForm(x.r.PostForm), Problems: problems{}, Once: x.form("once")}
+	v := formView{Form: readKeyForm(x), Problems: problems{}, Once: x.form("once")}
 	if strings.TrimSpace(v.Form.Name) == "" {
 		v.Problems["name"] = "Enter a name, such as “CI pipeline”."
 	}
@@ -238,6 +229,7 @@ func createKey(x *exchange) error {
 		Project: x.project.ID, Name: v.Form.Name, Scopes: halberd.Some(c.scopes), Resources: halberd.Some(c.resources),
 		ExpiresAt: c.expires, ExpiresInDays: c.days, IPAllow: halberd.Maybe[[]netip.Prefix]{Set: len(c.ips) > 0, Value: c.ips},
 		RateLimits: halberd.Maybe[halberd.RateLimits]{Set: c.limits != nil, Value: c.limits},
+		Quota:      halberd.Maybe[*halberd.Quota]{Set: c.quota != nil, Value: c.quota},
 	}
 	made, err := x.c.svc.Create(x.r.Context(), x.once("create", v.Once), n)
 	if e, ok := asError(err); ok && e.Code == halberd.CodeIdempotencyReplay {
@@ -270,7 +262,7 @@ func editKeyPage(x *exchange) error {
 	if err := x.c.svc.Permit(x.by, halberd.ActionUpdateKey); err != nil {
 		return err
 	}
-	return x.showForm(http.StatusOK, formView{Edit: &k, Form: formOf(&k), Several: len(k.RateLimits) > 1})
+	return x.showForm(http.StatusOK, formView{Edit: &k, Form: formOf(&k)})
 }
 
 func editKey(x *exchange) error {
@@ -281,7 +273,7 @@ func editKey(x *exchange) error {
 	if err != nil {
 		return err
 	}
-	v := formView{Edit: &k, Form: readKeyForm(x.r.PostForm), Problems: problems{}, Several: len(k.RateLimits) > 1}
+	v := formView{Edit: &k, Form: readKeyForm(x), Problems: problems{}}
 	if strings.TrimSpace(v.Form.Name) == "" {
 		v.Problems["name"] = "Enter a name, such as “CI pipeline”."
 	}
@@ -296,7 +288,7 @@ func editKey(x *exchange) error {
 	p := halberd.KeyPatch{
 		Name: halberd.Some(v.Form.Name), Scopes: halberd.Some(c.scopes), Resources: halberd.Some(c.resources),
 		ExpiresAt: c.expires, ExpiresInDays: c.days, IPAllow: halberd.Some(c.ips),
-		RateLimits: halberd.Maybe[halberd.RateLimits]{Set: !v.Several, Value: c.limits},
+		RateLimits: halberd.Some(c.limits), Quota: halberd.Some(c.quota),
 	}
 	if _, err := x.c.svc.Update(x.r.Context(), x.by, k.ID, p, version); err != nil {
 		if err := v.Problems.refused(err); err != nil {

@@ -3,7 +3,6 @@ package console
 import (
 	"fmt"
 	"net/http"
-	"slices"
 	"strings"
 	"time"
 
@@ -28,6 +27,8 @@ type keyView struct {
 	Earlier []usageRow
 	History []eventRow
 	Limits  []string
+	Quota   []string
+	Own     bool // the limits are the key's, not its project's
 	IPs     []string
 	Owner   string
 	Ends    string // in words
@@ -45,7 +46,7 @@ func keyPage(x *exchange) error {
 	}
 	v := keyView{
 		Area: x.area, Admin: x.me.Role == halberd.ScopeAdmin, Row: x.row(&k, people), Called: called(&k),
-		Periods: periods[:], Period: x.period("30d"), Limits: limitWords(k.RateLimits),
+		Periods: periods[:], Period: x.period("30d"), Limits: limitWords(k.RateLimits), Quota: quotaWords(&k), Own: k.RateLimits != nil,
 	}
 	for _, p := range x.projects {
 		if p.ID == k.Project {
@@ -91,23 +92,20 @@ func keyPage(x *exchange) error {
 func limitWords(ls halberd.RateLimits) []string {
 	var out []string
 	for _, l := range ls {
-		window := (time.Duration(l.WindowSeconds) * time.Second).String()
-		switch l.WindowSeconds {
-		case 1:
-			window = "second"
-		case 60:
-			window = "minute"
-		case 3600:
-			window = "hour"
-		case 86400:
-			window = "day"
+		every, unit := spanOf(l.WindowSeconds)
+		article := " a "
+		switch {
+		case every != "1":
+			article = " in "
+		case unit == "hour":
+			article = " an "
 		}
-		text := fmt.Sprintf("%s a %s", count(l.Limit), window)
-		if window == "hour" {
-			text = fmt.Sprintf("%s an hour", count(l.Limit))
-		}
+		text := count(l.Limit) + article + countedUnit(every, unit)
 		if l.Burst != l.Limit {
-			text += fmt.Sprintf(", burst %s", count(l.Burst))
+			text += ", burst " + count(l.Burst)
+		}
+		if l.Per == halberd.PerExternalID {
+			text += ", per external id"
 		}
 		if len(ls) > 1 {
 			text += " (" + l.Name + ")"
@@ -120,13 +118,14 @@ func limitWords(ls halberd.RateLimits) []string {
 // eventRow is one line of the audit log in words.
 type eventRow struct {
 	halberd.AuditEvent
-	Who    string
-	Did    string
-	What   string
-	Link   string
-	Detail string
-	Denied bool
-	When   string
+	Who     string
+	WhoLink string
+	Did     string
+	What    string
+	Link    string
+	Detail  string
+	Denied  bool
+	When    string
 }
 
 // did is what the actions are called.
@@ -158,14 +157,17 @@ func (x *exchange) event(e *halberd.AuditEvent, people map[string]string) eventR
 		r.Who = strings.TrimPrefix(e.Actor, "system:")
 	}
 	r.What = e.Target
-	if c, ok := e.Changes["label"]; ok && e.TargetKind == "key" {
-		if name := valueWord(c.After, nil); name != "none" {
-			r.What = name
+	if e.ActorKind == halberd.ActorKey {
+		if name := x.keyName(e.Actor); name != "" {
+			r.Who, r.WhoLink = name, x.area.At("/api-keys/"+e.Actor)
 		}
 	}
 	switch e.TargetKind {
 	case "key":
 		r.Link = x.area.At("/api-keys/" + e.Target)
+		if name := x.keyName(e.Target); name != "" {
+			r.What = name
+		}
 	case "member":
 		if name := people[e.Target]; name != "" {
 			r.What = name
@@ -184,24 +186,66 @@ func (x *exchange) event(e *halberd.AuditEvent, people map[string]string) eventR
 	return r
 }
 
-// changesWords says what changed, shortly: of something new only what a person
-// would ask for first.
+// madeFields are what a person would ask for first of something new, in this order.
+var madeFields = [...]string{"role", "scopes", "resources", "expires_at", "key_prefix"}
+
+// fieldNames are the page's words for fields whose own are not.
+var fieldNames = map[string]string{
+	"label": "name", "expires_at": "expires", "previous_expires_at": "old secret ends", "revoke_reason": "why", "owned_by": "answers for it",
+	"ip_allow": "allowed addresses", "key_ceiling": "most keys", "default_expires_in_days": "keys end after days", "max_expires_in_days": "at most days",
+}
+
+// maxKeyNames bounds how many keys one page asks for.
+const maxKeyNames = 64
+
+// keyName is what a key is called now, as far as the member may see it; "": it is
+// not known.
+func (x *exchange) keyName(text string) string {
+	if name, ok := x.keyNames[text]; ok || len(x.keyNames) >= maxKeyNames {
+		return name
+	}
+	name := ""
+	if id, err := halberd.ParseKeyID(text); err == nil {
+		if k, err := x.c.svc.Get(x.r.Context(), x.by, id); err == nil {
+			name = called(&k)
+		}
+	}
+	if x.keyNames == nil {
+		x.keyNames = map[string]string{}
+	}
+	x.keyNames[text] = name
+	return name
+}
+
+// changesWords says what changed, shortly.
 func changesWords(e *halberd.AuditEvent, people map[string]string) string {
 	var out []string
-	made := strings.HasSuffix(string(e.Action), ".create")
+	if made := string(e.Action); strings.HasSuffix(made, ".create") || strings.HasSuffix(made, ".invite") {
+		for _, field := range madeFields {
+			c, ok := e.Changes[field]
+			if word := valueWord(c.After, people); ok && word != "*" && word != "none" {
+				if field == "expires_at" {
+					word = "until " + word
+				}
+				out = append(out, word)
+			}
+		}
+		return strings.Join(out, " · ")
+	}
 	for _, field := range sortedKeys(e.Changes) {
 		c := e.Changes[field]
-		word := strings.ReplaceAll(field, "_", " ")
+		word := fieldNames[field]
 		switch {
-		case made && !slices.Contains([]string{"label", "name", "scopes", "resources", "expires_at"}, field),
-			made && valueWord(c.After, people) == "*":
-		case made:
-			out = append(out, valueWord(c.After, people))
-		case valueWord(c.Before, people) == "none":
-			out = append(out, word+": "+valueWord(c.After, people))
-		default:
-			out = append(out, word+": "+valueWord(c.Before, people)+" → "+valueWord(c.After, people))
+		case field == "revoked_at" || field == "revoked_by": // the event is that
+			continue
+		case word == "":
+			word = strings.ReplaceAll(field, "_", " ")
 		}
+		before, after := valueWord(c.Before, people), valueWord(c.After, people)
+		if before != "none" {
+			after = before + " → " + after
+		}
+		out = append(out, word+": "+after)
 	}
 	return strings.Join(out, " · ")
 }

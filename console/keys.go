@@ -145,13 +145,23 @@ const week = 7 * 24 * time.Hour
 func (x *exchange) row(k *halberd.Key, people map[string]string) keyRow {
 	r := keyRow{
 		Key: *k, State: k.StateAt(x.now), Permissions: permissions(k.Scopes),
-		Made: person(k.CreatedBy, people), Used: ago(k.LastUsedAt, x.now), Ends: day(k.ExpiresAt),
+		Made: x.maker(k.CreatedBy, people), Used: ago(k.LastUsedAt, x.now), Ends: day(k.ExpiresAt),
 		Rotating: x.now.Before(k.PreviousExpiresAt),
 	}
 	if r.State == halberd.StateActive && !k.ExpiresAt.IsZero() && k.ExpiresAt.Before(x.now.Add(week)) {
 		r.Soon = soon(k.ExpiresAt, x.now)
 	}
 	return r
+}
+
+// maker says who made a key, by the name of the key that did where there is one.
+func (x *exchange) maker(ref string, people map[string]string) string {
+	if strings.HasPrefix(ref, "key_") {
+		if name := x.keyName(ref); name != "" {
+			return "the key " + name
+		}
+	}
+	return person(ref, people)
 }
 
 // people are the names of the members by their ids, where the member may read

@@ -19,10 +19,10 @@ import (
 // texts do to the pages.
 func otherRows() []rowTest {
 	return []rowTest{
-		{"A-80_A-94", payloads},
-		{"find, sort and turn pages", findOneOfMany},
-		{"invite, accept, demote", inviteAcceptDemote},
-		{"projects", projects},
+		{rows: "A-80_A-94", check: payloads},
+		{rows: "find, sort and turn pages", check: findOneOfMany},
+		{rows: "invite, accept, demote", check: inviteAcceptDemote},
+		{rows: "projects", check: projects},
 	}
 }
 

@@ -35,8 +35,9 @@ func projectsPage(x *exchange) error {
 
 // projectForm is what stands in the form, as it was typed.
 type projectForm struct {
-	Name, Prefix, Ceiling, Scopes, Days, Most, Rate, Per string
-	Active, Default                                      bool
+	Name, Prefix, Ceiling, Scopes, Days, Most string
+	Limits                                    limitForm
+	Active, Default                           bool
 }
 
 type projectView struct {
@@ -46,7 +47,6 @@ type projectView struct {
 	Problems problems
 	Operator bool
 	Admin    bool
-	Several  bool
 	InUse    int
 }
 
@@ -68,7 +68,7 @@ func newProjectPage(x *exchange) error {
 		return err
 	}
 	return x.showProject(http.StatusOK, projectView{Form: projectForm{
-		Prefix: halberd.DefaultKeyPrefix, Ceiling: strconv.Itoa(halberd.DefaultKeyCeiling), Scopes: "read, write", Per: "minute", Active: true,
+		Prefix: halberd.DefaultKeyPrefix, Ceiling: strconv.Itoa(halberd.DefaultKeyCeiling), Scopes: "read, write", Limits: emptyLimits(), Active: true,
 	}})
 }
 
@@ -86,7 +86,7 @@ func projectPage(x *exchange) error {
 	if err != nil {
 		return err
 	}
-	return x.showProject(http.StatusOK, projectView{Edit: &p, Form: formOfProject(&p), Several: len(p.RateLimits) > 1})
+	return x.showProject(http.StatusOK, projectView{Edit: &p, Form: formOfProject(&p)})
 }
 
 func formOfProject(p *halberd.Project) projectForm {
@@ -96,22 +96,21 @@ func formOfProject(p *halberd.Project) projectForm {
 		}
 		return strconv.Itoa(n)
 	}
-	k := formOf(&halberd.Key{Scopes: p.DefaultScopes, Resources: halberd.AllResources(), RateLimits: p.RateLimits})
 	return projectForm{
 		Name: p.Name, Prefix: p.KeyPrefix, Ceiling: strconv.Itoa(p.KeyCeiling), Scopes: strings.Join(p.DefaultScopes.Strings(), ", "),
-		Days: days(p.DefaultExpiresInDays), Most: days(p.MaxExpiresInDays), Rate: k.Rate, Per: k.Per, Active: p.Active, Default: p.Default,
+		Days: days(p.DefaultExpiresInDays), Most: days(p.MaxExpiresInDays), Limits: limitsOf(p.RateLimits, nil), Active: p.Active, Default: p.Default,
 	}
 }
 
 func readProjectForm(x *exchange) projectForm {
 	return projectForm{
 		Name: x.form("name"), Prefix: x.form("prefix"), Ceiling: x.form("ceiling"), Scopes: x.form("scopes"), Days: x.form("days"),
-		Most: x.form("most"), Rate: x.form("rate"), Per: x.form("per"), Active: x.form("active") == "true", Default: x.form("default") == "true",
+		Most: x.form("most"), Limits: readLimits(x), Active: x.form("active") == "true", Default: x.form("default") == "true",
 	}
 }
 
 // patch reads the form; former is what there was.
-func (f projectForm) patch(p problems, former *halberd.Project, several bool) halberd.ProjectPatch {
+func (f projectForm) patch(p problems, former *halberd.Project) halberd.ProjectPatch {
 	out := halberd.ProjectPatch{Name: halberd.Some(f.Name), KeyPrefix: halberd.Some(f.Prefix), Active: halberd.Some(f.Active)}
 	number := func(field, text string, empty int) halberd.Maybe[int] {
 		if text = strings.TrimSpace(text); text == "" {
@@ -129,12 +128,10 @@ func (f projectForm) patch(p problems, former *halberd.Project, several bool) ha
 			out.KeyCeiling = n
 		}
 	}
-	k := keyForm{Permission: "custom", Scopes: f.Scopes, Resources: "all", Rate: f.Rate, Per: f.Per}
+	k := keyForm{Permission: "custom", Scopes: f.Scopes, Resources: "all", Limits: f.Limits}
 	c := k.read(p)
 	out.DefaultScopes = halberd.Some(c.scopes)
-	if !several {
-		out.RateLimits = halberd.Some(c.limits)
-	}
+	out.RateLimits = halberd.Some(c.limits)
 	if f.Default && !former.Default {
 		out.Default = halberd.Some(true)
 	}
@@ -158,7 +155,7 @@ func (p problems) projectRefused(err error) error {
 func createProject(x *exchange) error {
 	v := projectView{Form: readProjectForm(x), Problems: problems{}}
 	fresh := halberd.Project{KeyCeiling: halberd.DefaultKeyCeiling}
-	p := v.Form.patch(v.Problems, &fresh, false)
+	p := v.Form.patch(v.Problems, &fresh)
 	if len(v.Problems) > 0 {
 		return x.showProject(http.StatusBadRequest, v)
 	}
@@ -182,9 +179,9 @@ func editProject(x *exchange) error {
 	if err != nil {
 		return err
 	}
-	v := projectView{Edit: &p, Form: readProjectForm(x), Problems: problems{}, Several: len(p.RateLimits) > 1}
+	v := projectView{Edit: &p, Form: readProjectForm(x), Problems: problems{}}
 	version, _ := strconv.ParseInt(x.form("version"), 10, 64)
-	patch := v.Form.patch(v.Problems, &p, v.Several)
+	patch := v.Form.patch(v.Problems, &p)
 	if len(v.Problems) > 0 {
 		return x.showProject(http.StatusBadRequest, v)
 	}

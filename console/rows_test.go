@@ -18,36 +18,36 @@ import (
 // makingRows are about making keys and showing them once.
 func makingRows() []rowTest {
 	return []rowTest{
-		{"S4-02_S1-10", oneTabListsTheKeys},
-		{"S4-03_S4-04_S4-05_S4-06_S4-07_S4-08", createInSettings},
-		{"S1-02_S1-03_S1-04_S1-05_S1-08", createInConfiguration},
-		{"S1-06_S1-07_S1-09", theWiderChoices},
-		{"S4-05", expiryByDateOrNone},
-		{"S4-09_S4-10_S4-17_S1-17_S1-19_S1-21", samples},
-		{"S4-01_S4-16", keysOutliveTheSession},
-		{"A-77", shownOnce},
-		{"sent twice", sentTwice},
-		{"keyboard only", keyboardOnly},
-		{"without scripts", withoutScripts},
+		{rows: "S4-02_S1-10", check: oneTabListsTheKeys},
+		{rows: "S4-03_S4-04_S4-05_S4-06_S4-07_S4-08", check: createInSettings},
+		{rows: "S1-02_S1-03_S1-04_S1-05_S1-08", check: createInConfiguration},
+		{rows: "S1-06_S1-07_S1-09", check: theWiderChoices},
+		{rows: "S4-05", check: expiryByDateOrNone},
+		{rows: "S4-09_S4-10_S4-17_S1-17_S1-19_S1-21", check: samples},
+		{rows: "S4-01_S4-16", check: keysOutliveTheSession},
+		{rows: "A-77", check: shownOnce},
+		{rows: "sent twice", check: sentTwice},
+		{rows: "keyboard only", check: keyboardOnly},
+		{rows: "without scripts", check: withoutScripts},
 	}
 }
 
 // keepingRows are about what is done to keys that are there.
 func keepingRows() []rowTest {
 	return []rowTest{
-		{"S4-11", columns},
-		{"S1-11_S1-12", editKeepsTheSecret},
-		{"S4-12_S4-13_S4-14", revokeFromTheMenu},
-		{"S1-13_S1-14_S1-15", revokeReasons},
-		{"S1-16", rotation},
-		{"S1-22", goodPractice},
-		{"S1-23", usageTab},
-		{"S1-26", higherLimits},
-		{"S1-27_S1-28", causes},
-		{"S1-29_S4-15", lostKey},
-		{"two tabs", twoTabs},
-		{"deactivate and activate", offAndOn},
-		{"extend an expired key", extend},
+		{rows: "S4-11", check: columns},
+		{rows: "S1-11_S1-12", check: editKeepsTheSecret},
+		{rows: "S4-12_S4-13_S4-14", check: revokeFromTheMenu},
+		{rows: "S1-13_S1-14_S1-15", check: revokeReasons},
+		{rows: "S1-16", check: rotation},
+		{rows: "S1-22", check: goodPractice},
+		{rows: "S1-23", check: usageTab},
+		{rows: "S1-26", check: higherLimits},
+		{rows: "S1-27_S1-28", check: causes},
+		{rows: "S1-29_S4-15", check: lostKey},
+		{rows: "two tabs", check: twoTabs},
+		{rows: "deactivate and activate", check: offAndOn},
+		{rows: "extend an expired key", check: extend},
 	}
 }
 

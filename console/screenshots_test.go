@@ -19,11 +19,15 @@ import (
 func TestScreenshots(t *testing.T) {
 	folder := os.Getenv("HALBERD_SCREENSHOTS")
 	s := newSite(t)
-	s.member()
-	key := s.inhabit()
 	p := s.tab(chromium(t))
+	p.look("signin-first", folder, "/sign-in")
+	s.member()
 	p.look("signin", folder, "/sign-in")
 	p.signIn()
+	p.look("keys-empty", folder, "/settings/api-keys")
+	p.look("audit-empty", folder, "/settings/audit?outcome=denied")
+	key := s.inhabit()
+	p.signIn() // weeks later
 	for _, page := range []struct{ name, path string }{
 		{"keys", "/settings/api-keys"},
 		{"keys-configuration", "/configuration/api-keys"},
@@ -40,26 +44,45 @@ func TestScreenshots(t *testing.T) {
 		{"profile", "/settings/profile"},
 		{"audit", "/settings/audit"},
 		{"invitation", "/invitation"},
+		{"keys-none", "/settings/api-keys?q=nothing+has+this+name"},
 		{"error", "/settings/api-keys/" + halberd.NewKeyID().String()},
 	} {
 		p.look(page.name, folder, page.path)
 	}
 }
 
-// inhabit gives the site a few weeks of life and returns the busiest key's id.
+// inhabit gives the site a few weeks of life, as its people would, and returns the
+// busiest key's id.
 func (s *site) inhabit() string {
 	t := s.T
 	t.Helper()
+	must := func(err error) {
+		t.Helper()
+		if err != nil {
+			t.Fatal(err)
+		}
+	}
+	s.Clock.Pass(30 * 24 * time.Hour)
+	list, err := s.ListMembers(s.Ctx(), s.Admin, halberd.OrganizationID{}, halberd.Page{})
+	must(err)
+	from := halberd.Request{ClientIP: netip.MustParseAddr("198.51.100.7")}
+	ana := s.actorOf(list.List[0]).Via(from)
+	_, err = s.UpdateOrganization(s.Ctx(), ana, s.Org, halberd.OrganizationPatch{Name: halberd.Some("Waypost")}, 0)
+	must(err)
 	limits := halberd.RateLimits{{Name: "default", Limit: 100, WindowSeconds: 60, Burst: 100}}
-	if _, err := s.UpdateProject(s.Ctx(), s.Admin, s.Home, halberd.ProjectPatch{Name: halberd.Some("Production"), RateLimits: halberd.Some(limits)}, 0); err != nil {
-		t.Fatal(err)
+	_, err = s.UpdateProject(s.Ctx(), ana, s.Home, halberd.ProjectPatch{Name: halberd.Some("Production"), RateLimits: halberd.Some(limits)}, 0)
+	must(err)
+	_, err = s.CreateProject(s.Ctx(), ana, halberd.NewProject{Name: "Staging", KeyPrefix: "whr_test"})
+	must(err)
+	joins := func(address, name string, role halberd.Scope) halberd.Actor {
+		in, err := s.InviteMember(s.Ctx(), ana, halberd.NewMember{Email: address, Role: role})
+		must(err)
+		who, err := s.Accept(s.Ctx(), in.Secret, name, password, from)
+		must(err)
+		return s.actorOf(who.Member).Via(from)
 	}
-	if _, err := s.CreateProject(s.Ctx(), s.Admin, halberd.NewProject{Name: "Staging", KeyPrefix: "whr_test"}); err != nil {
-		t.Fatal(err)
-	}
-	if _, err := s.InviteMember(s.Ctx(), s.Admin, halberd.NewMember{Email: "tomas@waypost.example", Role: "write"}); err != nil {
-		t.Fatal(err)
-	}
+	tomas := joins("tomas@waypost.example", "Tomas Lindqvist", halberd.ScopeAdmin)
+	joins("mei@waypost.example", "Mei Okafor", halberd.ScopeRead)
 	some := func(list ...string) halberd.Maybe[halberd.Resources] {
 		r, err := halberd.ParseResources(list)
 		if err != nil {
@@ -69,21 +92,28 @@ func (s *site) inhabit() string {
 	}
 	days := func(n int) halberd.Maybe[halberd.ExpiresIn] { return halberd.Some(halberd.ExpiresIn(n)) }
 	var keys []halberd.Changed
-	for _, n := range []halberd.NewKey{
+	for i, n := range []halberd.NewKey{
+		{Name: "A pipeline whose name somebody made very long because names are cheap, of the team for deliveries in northern regions (second try)", ExternalID: "customer-000042"},
 		{Name: "Ingest gateway"},
 		{Name: "Grafana exporter", Scopes: halberd.Some(halberd.MustScopes("read")), ExpiresInDays: days(90)},
-		{Name: "Billing worker", Scopes: halberd.Some(halberd.MustScopes("write", "deliveries:replay")), Resources: some("source/stripe", "source/shopify", "destination/billing"), ExpiresInDays: days(30)},
-		{Name: "GitHub Actions", Resources: some("source/*"), ExpiresInDays: days(12)},
-		{Name: "Reporting script", Scopes: halberd.Some(halberd.MustScopes("read")), ExpiresInDays: days(5)},
+		{Name: "Billing worker", Scopes: halberd.Some(halberd.MustScopes("write", "deliveries:replay")), Resources: some("source/stripe", "source/shopify", "destination/billing"), ExpiresInDays: days(40),
+			RateLimits: halberd.Some(halberd.RateLimits{{Name: "burst", Limit: 10, WindowSeconds: 1}, {Name: "hourly", Limit: 5000, WindowSeconds: 3600, Burst: 500}}),
+			Quota:      halberd.Some(&halberd.Quota{Limit: 1_000_000, Refill: halberd.RefillMonth})},
+		{Name: "GitHub Actions", Resources: some("source/*"), ExpiresInDays: days(20)},
+		{Name: "Reporting script", Scopes: halberd.Some(halberd.MustScopes("read")), ExpiresInDays: days(11)},
 		{Name: "Terraform", Scopes: halberd.Some(halberd.MustScopes("admin")), ExpiresInDays: days(60)},
 		{Name: "Mobile backend (v1)"},
 		{Name: "Zapier bridge"},
 		{Name: "Data team notebook", Scopes: halberd.Some(halberd.MustScopes("read"))},
 	} {
-		keys = append(keys, s.Make(n))
+		by := []halberd.Actor{ana, ana, tomas}[(i+1)%3]
+		made, err := s.Create(s.Ctx(), by, n)
+		must(err)
+		keys = append(keys, made)
+		s.Clock.Pass(25 * time.Hour)
 	}
 	for day := range 9 {
-		for i, k := range keys[:8] {
+		for i, k := range keys[1:9] {
 			for range (i*7+day*3)%11 + 3 {
 				_, _ = s.Verify(s.Ctx(), halberd.Check{
 					Secret: k.Secret, Scopes: []halberd.Scope{[]halberd.Scope{"read", "write", "admin"}[(i+day)%3]}, Resource: "source/stripe",
@@ -96,16 +126,16 @@ func (s *site) inhabit() string {
 		}
 		s.Clock.Pass(23 * time.Hour)
 	}
-	if _, err := s.Update(s.Ctx(), s.Admin, keys[6].Key.ID, halberd.KeyPatch{Active: halberd.Some(false)}, 0); err != nil {
+	if _, err := s.Update(s.Ctx(), ana, keys[7].Key.ID, halberd.KeyPatch{Active: halberd.Some(false)}, 0); err != nil {
 		t.Fatal(err)
 	}
-	if _, err := s.Revoke(s.Ctx(), s.Admin, keys[7].Key.ID, "compromised", 0); err != nil {
+	if _, err := s.Revoke(s.Ctx(), tomas, keys[8].Key.ID, "compromised", 0); err != nil {
 		t.Fatal(err)
 	}
-	if _, err := s.Rotate(s.Ctx(), s.Admin, keys[2].Key.ID, 48*time.Hour, 0); err != nil {
+	if _, err := s.Rotate(s.Ctx(), ana, keys[3].Key.ID, 48*time.Hour, 0); err != nil {
 		t.Fatal(err)
 	}
-	return keys[2].Key.ID.String()
+	return keys[3].Key.ID.String()
 }
 
 // look takes a picture of a page in each of its dresses.
@@ -129,6 +159,7 @@ func (p *tab) look(name, folder, path string) {
 		if folder == "" {
 			continue
 		}
+		run(p, chromedp.EmulateViewport(d.width, max(900, script[int64](p, "document.documentElement.scrollHeight")))) // what sticks to the edges reaches them
 		picture := run(p, chromedp.FullScreenshot(100))
 		if err := os.WriteFile(filepath.Join(folder, name+"-"+d.dress+".png"), picture, 0o600); err != nil {
 			p.T.Fatal(err)

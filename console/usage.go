@@ -167,7 +167,7 @@ func (v *usageView) read(s *halberd.UsageSeries) {
 			all += c
 		}
 		row := usageRow{rowID(pt.Start), spanWord(pt.Start, s.Step), n, share(all-n[0], all)}
-		if len(v.Rows) < 7 {
+		if len(v.Rows) < 7 || len(s.Points) <= 9 { // one or two rows are not worth a fold
 			v.Rows = append(v.Rows, row)
 		} else {
 			v.Earlier = append(v.Earlier, row)
