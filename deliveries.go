@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"strings"
+	"time"
 	"unicode"
 	"unicode/utf8"
 )
@@ -121,12 +122,15 @@ func (s *Service) listeners(r Reader, org OrganizationID) ([]Webhook, error) {
 	return out, nil
 }
 
-// DueDeliveries lists deliveries that are to be tried now, those that have waited
-// longest first.
-func (s *Service) DueDeliveries(ctx context.Context, limit int) ([]Delivery, error) {
+// DueDeliveries lists pending deliveries that are due until a time, by when that
+// is, after the one that a page before ended with; the zero Delivery: from the
+// beginning. What is listed stays due until it is finished: whoever reads on
+// behind it once a second sees every delivery once, and those that were missed
+// when it begins anew.
+func (s *Service) DueDeliveries(ctx context.Context, after Delivery, until time.Time, limit int) ([]Delivery, error) {
 	var out []Delivery
 	err := s.store.View(ctx, func(r Reader) error {
-		rows, err := r.DueDeliveries(s.now().Unix(), limit)
+		rows, err := r.DueDeliveries(DueFilter{From: seconds(after.NextAt), After: after.ID, To: until.Unix(), Limit: limit})
 		out = make([]Delivery, len(rows))
 		for i := range rows {
 			out[i] = rows[i].delivery()

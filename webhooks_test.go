@@ -51,7 +51,7 @@ func relay(w *fixture.World) (made int) {
 
 func due(w *fixture.World) []halberd.Delivery {
 	w.T.Helper()
-	list, err := w.DueDeliveries(w.Ctx(), 1000)
+	list, err := w.DueDeliveries(w.Ctx(), halberd.Delivery{}, w.Now(), 1000)
 	must(w.T, err)
 	return list
 }

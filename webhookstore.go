@@ -12,9 +12,8 @@ type WebhookReader interface {
 	// Deliveries lists at most f.Limit deliveries of one webhook, the greatest id
 	// first.
 	Deliveries(f DeliveryFilter) ([]DeliveryRecord, error)
-	// DueDeliveries lists at most limit pending deliveries whose NextAt is not
-	// after now, by NextAt and id.
-	DueDeliveries(now int64, limit int) ([]DeliveryRecord, error)
+	// DueDeliveries lists pending deliveries by NextAt and id.
+	DueDeliveries(f DueFilter) ([]DeliveryRecord, error)
 }
 
 // WebhookWriter is the part of Tx that keeps webhooks and deliveries. None of it
@@ -66,6 +65,14 @@ type DeliveryRecord struct {
 	TookMS    int64 // how long the last attempt took
 	Error     string
 	Version   int64
+}
+
+// DueFilter selects pending deliveries by when they are due.
+type DueFilter struct {
+	From  int64      // NextAt ≥ this,
+	After DeliveryID // and of those due at From only the greater ids; zero: all
+	To    int64      // NextAt ≤ this
+	Limit int
 }
 
 // DeliveryFilter selects deliveries. Zero fields do not select, but for Webhook.

@@ -47,17 +47,18 @@ func (r reader) Deliveries(f halberd.DeliveryFilter) ([]halberd.DeliveryRecord, 
 	return first(out, f.Limit), nil
 }
 
-func (r reader) DueDeliveries(now int64, limit int) ([]halberd.DeliveryRecord, error) {
+func (r reader) DueDeliveries(f halberd.DueFilter) ([]halberd.DeliveryRecord, error) {
 	var out []halberd.DeliveryRecord
 	for _, d := range r.deliveries {
-		if d.State == halberd.DeliveryPending && d.NextAt <= now {
+		if d.State == halberd.DeliveryPending && d.NextAt <= f.To &&
+			(d.NextAt > f.From || d.NextAt == f.From && bytes.Compare(d.ID[:], f.After[:]) > 0) {
 			out = append(out, d)
 		}
 	}
 	slices.SortFunc(out, func(a, b halberd.DeliveryRecord) int {
 		return cmp.Or(cmp.Compare(a.NextAt, b.NextAt), bytes.Compare(a.ID[:], b.ID[:]))
 	})
-	return first(out, limit), nil
+	return first(out, f.Limit), nil
 }
 
 func (t *tx) PutWebhook(w halberd.WebhookRecord) error {

@@ -69,9 +69,9 @@ func (r reader) Deliveries(f halberd.DeliveryFilter) ([]halberd.DeliveryRecord, 
 	return r.deliveries(q.text, q.args)
 }
 
-func (r reader) DueDeliveries(now int64, limit int) ([]halberd.DeliveryRecord, error) {
+func (r reader) DueDeliveries(f halberd.DueFilter) ([]halberd.DeliveryRecord, error) {
 	return r.deliveries("SELECT "+deliveryColumns+` FROM deliveries
-		WHERE state = 'pending' AND next_at <= $1 ORDER BY next_at, id`+bound(limit), []any{now})
+		WHERE state = 'pending' AND (next_at, id) > ($1, $2) AND next_at <= $3 ORDER BY next_at, id`+bound(f.Limit), []any{f.From, f.After[:], f.To})
 }
 
 func (r reader) deliveries(text string, args []any) (list []halberd.DeliveryRecord, err error) {

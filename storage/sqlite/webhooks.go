@@ -78,9 +78,9 @@ func (r reader) Deliveries(f halberd.DeliveryFilter) ([]halberd.DeliveryRecord, 
 	return r.deliveries(q.text, q.args)
 }
 
-func (r reader) DueDeliveries(now int64, limit int) ([]halberd.DeliveryRecord, error) {
+func (r reader) DueDeliveries(f halberd.DueFilter) ([]halberd.DeliveryRecord, error) {
 	return r.deliveries("SELECT "+deliveryColumns+` FROM deliveries INDEXED BY deliveries_due
-		WHERE state = 'pending' AND next_at <= ? ORDER BY next_at, id LIMIT ?`, []driver.Value{now, bound(limit)})
+		WHERE state = 'pending' AND (next_at, id) > (?, ?) AND next_at <= ? ORDER BY next_at, id LIMIT ?`, []driver.Value{f.From, f.After[:], f.To, bound(f.Limit)})
 }
 
 func (r reader) deliveries(text string, args []driver.Value) (list []halberd.DeliveryRecord, err error) {

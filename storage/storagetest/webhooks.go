@@ -171,7 +171,7 @@ var webhookCases = []contract{
 		due := func(now int64, limit int, want ...int) {
 			s.Helper()
 			s.view(func(r halberd.Reader) error {
-				list, err := r.DueDeliveries(now, limit)
+				list, err := r.DueDeliveries(halberd.DueFilter{To: now, Limit: limit})
 				if got := deliveryNumbers(list); !slices.Equal(got, want) {
 					s.Errorf("due at %d: %v, want %v", now, got, want)
 				}
@@ -182,6 +182,20 @@ var webhookCases = []contract{
 		due(30, 10, 2, 3, 1)
 		due(49, 2, 2, 3)
 		due(50, 10, 2, 3, 1, 4)
+		from := func(f halberd.DueFilter, want ...int) {
+			s.Helper()
+			s.view(func(r halberd.Reader) error {
+				list, err := r.DueDeliveries(f)
+				if got := deliveryNumbers(list); !slices.Equal(got, want) {
+					s.Errorf("due %+v: %v, want %v", f, got, want)
+				}
+				return err
+			})
+		}
+		from(halberd.DueFilter{From: 10, To: 50, Limit: 10}, 2, 3, 1, 4)
+		from(halberd.DueFilter{From: 10, After: delivery(2).ID, To: 50, Limit: 10}, 3, 1, 4)
+		from(halberd.DueFilter{From: 10, After: delivery(3).ID, To: 50, Limit: 1}, 1)
+		from(halberd.DueFilter{From: 30, After: delivery(1).ID, To: 49, Limit: 10})
 		s.deliver(delivery(2, at(0), func(d *halberd.DeliveryRecord) { d.State, d.Version = halberd.DeliveryDelivered, 2 }))
 		due(30, 10, 3, 1)
 	}},
