@@ -164,7 +164,13 @@ const (
 	ActionDeleteWebhook      Action = "webhook.delete"
 	ActionTestWebhook        Action = "webhook.test"
 	ActionRedeliver          Action = "webhook.redeliver"
-	ActionDisableWebhook     Action = "webhook.disable"  // by the server
+	ActionDisableWebhook     Action = "webhook.disable" // by the server
+	ActionReadAlerts         Action = "alert.read"
+	ActionAcknowledgeAlert   Action = "alert.acknowledge"
+	ActionSilenceAlert       Action = "alert.silence"
+	ActionCreateAlertRule    Action = "alert_rule.create"
+	ActionUpdateAlertRule    Action = "alert_rule.update"
+	ActionDeleteAlertRule    Action = "alert_rule.delete"
 	ActionStart              Action = "instance.start"   // the first start
 	ActionRecover            Action = "instance.recover" // a new admin key, at the machine
 )
@@ -195,10 +201,11 @@ func (a Actor) permits(act Action) bool {
 		return !a.IsZero()
 	case ActionVerify:
 		return a.scopes.Holds(ScopeVerify)
-	case ActionReadKeys, ActionReadUsage, ActionReadProjects:
+	case ActionReadKeys, ActionReadUsage, ActionReadProjects, ActionReadAlerts:
 		return a.scopes.Holds(ScopeRead)
 	case ActionCreateKey, ActionUpdateKey, ActionRotateKey, ActionEndOverlap, ActionRevokeKey, ActionBulkKeys,
-		ActionUpdateProject, ActionReadAudit, ActionReadEvents:
+		ActionUpdateProject, ActionReadAudit, ActionReadEvents,
+		ActionAcknowledgeAlert, ActionSilenceAlert, ActionCreateAlertRule, ActionUpdateAlertRule, ActionDeleteAlertRule:
 		return a.scopes.Holds(ScopeAdmin)
 	case ActionUpdateSelf:
 		return a.kind == ActorMember

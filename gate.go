@@ -63,7 +63,7 @@ func needs(act Action) string {
 	switch act {
 	case ActionVerify:
 		return "the scope verify or admin"
-	case ActionReadKeys, ActionReadUsage, ActionReadProjects:
+	case ActionReadKeys, ActionReadUsage, ActionReadProjects, ActionReadAlerts:
 		return "the scope read"
 	case ActionUpdateSelf:
 		return "a member"

@@ -26,6 +26,8 @@ type (
 	eventKind        struct{}
 	webhookKind      struct{}
 	deliveryKind     struct{}
+	alertKind        struct{}
+	alertRuleKind    struct{}
 )
 
 func (keyKind) prefix() string          { return "key" }
@@ -37,6 +39,8 @@ func (requestKind) prefix() string      { return "req" }
 func (eventKind) prefix() string        { return "evt" }
 func (webhookKind) prefix() string      { return "whk" }
 func (deliveryKind) prefix() string     { return "dlv" }
+func (alertKind) prefix() string        { return "alr" }
+func (alertRuleKind) prefix() string    { return "rul" }
 
 // The identifiers of the product.
 type (
@@ -49,6 +53,8 @@ type (
 	EventID        = ID[eventKind]        // evt_…
 	WebhookID      = ID[webhookKind]      // whk_…
 	DeliveryID     = ID[deliveryKind]     // dlv_…
+	AlertID        = ID[alertKind]        // alr_…
+	AlertRuleID    = ID[alertRuleKind]    // rul_…
 )
 
 // NewID makes an identifier that sorts after every earlier one of this process.
@@ -102,6 +108,12 @@ func ParseWebhookID(text string) (WebhookID, error) { return ParseID[webhookKind
 
 // ParseDeliveryID reads `dlv_…`.
 func ParseDeliveryID(text string) (DeliveryID, error) { return ParseID[deliveryKind](text) }
+
+// ParseAlertID reads `alr_…`.
+func ParseAlertID(text string) (AlertID, error) { return ParseID[alertKind](text) }
+
+// ParseAlertRuleID reads `rul_…`.
+func ParseAlertRuleID(text string) (AlertRuleID, error) { return ParseID[alertRuleKind](text) }
 
 // IsZero reports whether id means "none".
 func (id ID[K]) IsZero() bool { return id == ID[K]{} }
@@ -161,3 +173,9 @@ func NewWebhookID() WebhookID { return NewID[webhookKind]() }
 
 // NewDeliveryID makes a delivery's identifier.
 func NewDeliveryID() DeliveryID { return NewID[deliveryKind]() }
+
+// NewAlertID makes an alert's identifier.
+func NewAlertID() AlertID { return NewID[alertKind]() }
+
+// NewAlertRuleID makes the identifier of a rule of alerts.
+func NewAlertRuleID() AlertRuleID { return NewID[alertRuleKind]() }

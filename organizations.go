@@ -87,12 +87,20 @@ func (s *Service) found(tx Tx, by Actor, name string) (Organization, error) {
 	if err := checkOrganizationName(name); err != nil {
 		return o, err
 	}
+	before, err := tx.Organizations(OrganizationID{}, 1)
+	if err != nil {
+		return o, err
+	}
+	first := len(before) == 0
 	if err := s.putOrganization(tx, by, ActionCreateOrganization, &Organization{}, &o); err != nil {
 		return o, err
 	}
 	p := freshProject(o.ID, "Default", o.CreatedAt)
 	p.Default = true
 	if err := s.putProject(tx, &p); err != nil {
+		return o, err
+	}
+	if err := s.usualAlertRules(tx, o.ID, first); err != nil {
 		return o, err
 	}
 	return o, s.auditProject(tx, by, ActionCreateProject, &Project{}, &p)

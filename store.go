@@ -106,6 +106,20 @@ type Reader interface {
 	// Usage lists what f selects, by start and verdict, and the time before
 	// which counts of that step were dropped; 0: none were.
 	Usage(f UsageFilter) (sums []UsageSum, droppedBefore int64, err error)
+	// UsageOfMinute lists what was counted in the minute that begins at start, of
+	// every key, by key and verdict, at most limit counts after the given place.
+	UsageOfMinute(start int64, after MinutePlace, limit int) ([]MinuteCount, error)
+
+	AlertRule(id AlertRuleID) (AlertRuleRecord, error)
+	// AlertRules lists, by id, at most limit rules after the given one, of an
+	// organization or (zero) of all; deleted ones only when asked for.
+	AlertRules(org OrganizationID, after AlertRuleID, limit int, deleted bool) ([]AlertRuleRecord, error)
+	Alert(id AlertID) (AlertRecord, error)
+	// Alerts lists at most f.Limit alerts, the latest id first.
+	Alerts(f AlertFilter) ([]AlertRecord, error)
+	// Origins lists, by when they were first seen and then by key, kind and value,
+	// at most f.Limit places that keys were used from.
+	Origins(f OriginFilter) ([]OriginRecord, error)
 }
 
 // Tx is a Reader that also writes. It sees its own writes.
@@ -147,6 +161,17 @@ type Tx interface {
 
 	EventWriter
 	WebhookWriter
+	// PutAlertRule and PutAlert add a record of version 1, or replace the one
+	// whose version is one less; ErrConflict otherwise. They are no changes that
+	// Follow tells of, and count as no revision.
+	PutAlertRule(AlertRuleRecord) error
+	PutAlert(AlertRecord) error
+	// DropAlerts drops at most limit alerts that ended before a time, and says
+	// how many.
+	DropAlerts(endedBefore int64, limit int) (int, error)
+	// PutOrigin keeps a place that a key was used from; one that is known stays as
+	// it is.
+	PutOrigin(OriginRecord) error
 }
 
 // KeyRecord is a key as engines keep it. Times are Unix seconds, 0 for none.
@@ -268,6 +293,65 @@ type AuditRecord struct {
 	Changes      string // JSON
 	RequestID    string
 	ClientIP     string
+}
+
+// AlertRuleRecord is a rule of alerts as engines keep it.
+type AlertRuleRecord struct {
+	ID           AlertRuleID
+	Organization OrganizationID
+	Project      ProjectID // zero: the whole organization
+	Key          KeyID     // zero: every key of it
+	Kind         string
+	Active       bool
+	CreatedAt    int64
+	DeletedAt    int64
+	Version      int64
+	Detail       string // JSON, written and read by the ground
+	MAC          [32]byte
+}
+
+// AlertRecord is an alert as engines keep it.
+type AlertRecord struct {
+	ID           AlertID
+	Organization OrganizationID
+	Project      ProjectID // zero: it is of no project
+	Key          KeyID     // zero: it is of no key
+	Rule         AlertRuleID
+	Kind         string
+	Subject      string // what it is about, in the rule: one alert of each is not ended
+	State        AlertState
+	OpenedAt     int64
+	EndedAt      int64 // 0: it has not
+	Version      int64
+	Detail       string // JSON, written and read by the ground
+}
+
+// AlertFilter selects alerts. Zero fields do not select.
+type AlertFilter struct {
+	Organization OrganizationID
+	Project      ProjectID
+	Key          KeyID
+	Rule         AlertRuleID
+	Subject      string // with a Rule
+	Kind         string
+	States       []AlertState
+	After        AlertID // in the order of the list
+	Limit        int
+}
+
+// OriginRecord is a place that a key was used from: the first use, cut so that
+// few are distinct.
+type OriginRecord struct {
+	Key         KeyID
+	Kind, Value string
+	FirstAt     int64
+}
+
+// OriginFilter selects places. Zero fields do not select.
+type OriginFilter struct {
+	Key   KeyID
+	Since int64 // FirstAt ≥ this
+	Limit int
 }
 
 // KeyFilter selects and orders key records. Zero fields do not select.
@@ -418,6 +502,19 @@ type UsageFilter struct {
 	Keys         []KeyID
 	Step         UsageStep
 	From, To     int64 // From ≤ start < To, both multiples of the step
+}
+
+// MinuteCount is how often a verdict fell on a key in one minute.
+type MinuteCount struct {
+	MinutePlace
+	Count int64
+}
+
+// MinutePlace is a place in the list of a minute's counts. The zero place is
+// before all.
+type MinutePlace struct {
+	Key     KeyID
+	Verdict string
 }
 
 // UsageSum is how often a verdict fell in one step. There is none of nothing.

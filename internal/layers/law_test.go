@@ -22,10 +22,12 @@ var rooms = []room{
 	{path: "internal/gcra"},
 	{path: "internal/tally", may: "internal/index"}, // for its Array, which grows while it is read
 	{path: "internal/password", may: "github.com/alexedwards/argon2id"},
+	{path: "internal/volume"},
+	{path: "internal/volume/simulate", may: "internal/volume"}, // a command: what the method is good for
 	{path: "internal/fastlane", may: "github.com/valyala/fasthttp"},
 
 	// Ground: the words, the rules, the ports, the Service.
-	{path: ".", may: "internal/typeid internal/keytext internal/index internal/gcra internal/tally github.com/google/uuid"},
+	{path: ".", may: "internal/typeid internal/keytext internal/index internal/gcra internal/tally internal/volume github.com/google/uuid"},
 
 	// Adapters: each fills one port.
 	{path: "storage/internal/changes", may: "."}, // what the engines share
@@ -123,7 +125,7 @@ var words = []word{
 const (
 	surfaces = "internal/request internal/fastlane guard dialect/enveloped dialect/plain dialect/apidoc gateway console console/openid client cli " +
 		"notify server internal/fixture examples/hookshop examples/hookshop/consumer examples/embed"
-	cellarAndGround = ". internal/typeid internal/keytext internal/index internal/gcra internal/tally"
+	cellarAndGround = ". internal/typeid internal/keytext internal/index internal/gcra internal/tally internal/volume"
 )
 
 // A test file may also import every room but cmd/hb (an engine to run on, the

@@ -36,6 +36,9 @@ func NewDatabase() *Database {
 		batches:       map[[16]byte]int64{},
 		lastUsed:      map[halberd.KeyID]halberd.KeyUse{},
 		quotas:        map[halberd.QuotaID]halberd.QuotaRecord{},
+		alertRules:    map[halberd.AlertRuleID]halberd.AlertRuleRecord{},
+		alerts:        map[halberd.AlertID]halberd.AlertRecord{},
+		origins:       map[originKey]halberd.OriginRecord{},
 		eventSeqs:     map[halberd.EventID]int64{},
 		webhooks:      map[halberd.WebhookID]halberd.WebhookRecord{},
 		deliveries:    map[halberd.DeliveryID]halberd.DeliveryRecord{},
@@ -59,6 +62,9 @@ type state struct {
 	audit         []halberd.AuditRecord // in the order they were recorded
 	audited       map[halberd.AuditID]int
 	quotas        map[halberd.QuotaID]halberd.QuotaRecord
+	alertRules    map[halberd.AlertRuleID]halberd.AlertRuleRecord
+	alerts        map[halberd.AlertID]halberd.AlertRecord
+	origins       map[originKey]halberd.OriginRecord
 	events        []halberd.EventRecord // by Seq
 	eventSeqs     map[halberd.EventID]int64
 	lastSeq       int64
@@ -159,6 +165,9 @@ func (s *state) copy() state {
 	out.eventSeqs = maps.Clone(s.eventSeqs)
 	out.webhooks = maps.Clone(s.webhooks)
 	out.deliveries = maps.Clone(s.deliveries)
+	out.alertRules = maps.Clone(s.alertRules)
+	out.alerts = maps.Clone(s.alerts)
+	out.origins = maps.Clone(s.origins)
 	for i := range out.usage {
 		out.usage[i].count = maps.Clone(s.usage[i].count)
 	}

@@ -31,6 +31,7 @@ func Run(t *testing.T, open func(t *testing.T) halberd.Store) {
 		{"records", recordCases},
 		{"members", memberCases},
 		{"quotas", quotaCases},
+		{"alerts", alertCases},
 		{"audit", auditCases},
 		{"events", eventCases},
 		{"webhooks", webhookCases},

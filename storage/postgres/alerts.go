@@ -1,0 +1,145 @@
+package postgres
+
+import "github.com/halberdhq/halberd"
+
+const (
+	alertRuleColumns = "id, organization, project, key, kind, active, created_at, deleted_at, version, detail, mac"
+	alertColumns     = "id, organization, project, key, rule, kind, subject, state, opened_at, ended_at, version, detail"
+)
+
+// UsageOfMinute reads the table of minutes alone: what is carried on stays in it
+// until it is dropped.
+func (r reader) UsageOfMinute(start int64, after halberd.MinutePlace, limit int) (list []halberd.MinuteCount, err error) {
+	err = r.all(`SELECT subject, verdict, count FROM minutes WHERE start = $1 AND kind = $2
+		AND (subject, verdict) > ($3, $4) ORDER BY start, kind, subject, verdict`+bound(limit),
+		[]any{start, ofKey, after.Key[:], after.Verdict}, func(s *scanner) {
+			var c halberd.MinuteCount
+			s.into(c.Key[:])
+			c.Verdict, c.Count = s.text(), s.int()
+			list = append(list, c)
+		})
+	return list, err
+}
+
+func (s *scanner) alertRule(a *halberd.AlertRuleRecord) {
+	s.into(a.ID[:])
+	s.into(a.Organization[:])
+	s.into(a.Project[:])
+	s.into(a.Key[:])
+	a.Kind = s.text()
+	a.Active = s.bool()
+	a.CreatedAt = s.int()
+	a.DeletedAt = s.int()
+	a.Version = s.int()
+	a.Detail = s.text()
+	s.into(a.MAC[:])
+}
+
+func (r reader) AlertRule(id halberd.AlertRuleID) (a halberd.AlertRuleRecord, err error) {
+	err = r.get("SELECT "+alertRuleColumns+" FROM alert_rules WHERE id = $1", []any{id[:]}, func(s *scanner) { s.alertRule(&a) })
+	return a, err
+}
+
+func (r reader) AlertRules(org halberd.OrganizationID, after halberd.AlertRuleID, limit int, deleted bool) (list []halberd.AlertRuleRecord, err error) {
+	q := selection{text: "SELECT " + alertRuleColumns + " FROM alert_rules"}
+	q.where(!org.IsZero(), "organization = ?", org[:])
+	q.where(true, "id > ?", after[:])
+	q.where(!deleted, "deleted_at = 0")
+	q.end(" ORDER BY id" + bound(limit))
+	err = r.all(q.text, q.args, func(s *scanner) {
+		list = append(list, halberd.AlertRuleRecord{})
+		s.alertRule(&list[len(list)-1])
+	})
+	return list, err
+}
+
+func (t *tx) PutAlertRule(a halberd.AlertRuleRecord) error {
+	text := "INSERT INTO alert_rules (" + alertRuleColumns + ") VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11) ON CONFLICT DO NOTHING"
+	if a.Version != 1 {
+		text = `UPDATE alert_rules SET organization = $2, project = $3, key = $4, kind = $5, active = $6, created_at = $7,
+			deleted_at = $8, version = $9, detail = $10, mac = $11 WHERE id = $1 AND version = $9 - 1`
+	}
+	return t.placed(text, a.ID[:], a.Organization[:], blob(a.Project), blob(a.Key), a.Kind, a.Active, a.CreatedAt,
+		a.DeletedAt, a.Version, a.Detail, a.MAC[:])
+}
+
+func (s *scanner) alert(a *halberd.AlertRecord) {
+	s.into(a.ID[:])
+	s.into(a.Organization[:])
+	s.into(a.Project[:])
+	s.into(a.Key[:])
+	s.into(a.Rule[:])
+	a.Kind = s.text()
+	a.Subject = s.text()
+	a.State = halberd.AlertState(s.text())
+	a.OpenedAt = s.int()
+	a.EndedAt = s.int()
+	a.Version = s.int()
+	a.Detail = s.text()
+}
+
+func (r reader) Alert(id halberd.AlertID) (a halberd.AlertRecord, err error) {
+	err = r.get("SELECT "+alertColumns+" FROM alerts WHERE id = $1", []any{id[:]}, func(s *scanner) { s.alert(&a) })
+	return a, err
+}
+
+func (r reader) Alerts(f halberd.AlertFilter) (list []halberd.AlertRecord, err error) {
+	q := selection{text: "SELECT " + alertColumns + " FROM alerts"}
+	lasting := len(f.States) > 0
+	var states []string
+	for _, s := range f.States {
+		states = append(states, string(s))
+		lasting = lasting && s != halberd.AlertResolved
+	}
+	q.where(!f.Rule.IsZero(), "rule = ?", f.Rule[:])
+	q.where(f.Subject != "", "subject = ?", f.Subject)
+	q.where(!f.Key.IsZero(), "key = ?", f.Key[:])
+	q.where(lasting, "ended_at = 0")
+	q.where(!f.Organization.IsZero(), "organization = ?", f.Organization[:])
+	q.where(!f.Project.IsZero(), "project = ?", f.Project[:])
+	q.where(f.Kind != "", "kind = ?", f.Kind)
+	q.where(len(states) > 0, "state = ANY (?)", states)
+	q.where(!f.After.IsZero(), "id < ?", f.After[:])
+	q.end(" ORDER BY id DESC" + bound(f.Limit))
+	err = r.all(q.text, q.args, func(s *scanner) {
+		list = append(list, halberd.AlertRecord{})
+		s.alert(&list[len(list)-1])
+	})
+	return list, err
+}
+
+func (t *tx) PutAlert(a halberd.AlertRecord) error {
+	text := "INSERT INTO alerts (" + alertColumns + ") VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12) ON CONFLICT DO NOTHING"
+	if a.Version != 1 {
+		text = `UPDATE alerts SET organization = $2, project = $3, key = $4, rule = $5, kind = $6, subject = $7, state = $8,
+			opened_at = $9, ended_at = $10, version = $11, detail = $12 WHERE id = $1 AND version = $11 - 1`
+	}
+	return t.placed(text, a.ID[:], a.Organization[:], blob(a.Project), blob(a.Key), a.Rule[:], a.Kind, a.Subject, string(a.State),
+		a.OpenedAt, a.EndedAt, a.Version, a.Detail)
+}
+
+func (t *tx) DropAlerts(endedBefore int64, limit int) (int, error) {
+	n, err := t.exec("DELETE FROM alerts WHERE id IN (SELECT id FROM alerts WHERE ended_at > 0 AND ended_at < $1 ORDER BY ended_at LIMIT $2)",
+		endedBefore, int64(limit))
+	return int(n), err
+}
+
+func (r reader) Origins(f halberd.OriginFilter) (list []halberd.OriginRecord, err error) {
+	q := selection{text: "SELECT key, kind, value, first_at FROM origins"}
+	q.where(!f.Key.IsZero(), "key = ?", f.Key[:])
+	q.where(true, "first_at >= ?", f.Since)
+	q.end(" ORDER BY first_at, key, kind, value" + bound(f.Limit))
+	err = r.all(q.text, q.args, func(s *scanner) {
+		var o halberd.OriginRecord
+		s.into(o.Key[:])
+		o.Kind, o.Value, o.FirstAt = s.text(), s.text(), s.int()
+		list = append(list, o)
+	})
+	return list, err
+}
+
+func (t *tx) PutOrigin(o halberd.OriginRecord) error {
+	_, err := t.exec("INSERT INTO origins (key, kind, value, first_at) VALUES ($1, $2, $3, $4) ON CONFLICT DO NOTHING",
+		o.Key[:], o.Kind, o.Value, o.FirstAt)
+	return err
+}
