@@ -57,13 +57,13 @@ var alertKinds = [...]kindOfAlert{
 	{kind: AlertUnused, unit: "days", least: 1, most: 3650, usual: 90},
 }
 
-func (k AlertKind) known() *kindOfAlert {
-	for i := range alertKinds {
-		if alertKinds[i].kind == k {
-			return &alertKinds[i]
+func (k AlertKind) known() (kindOfAlert, bool) {
+	for _, known := range alertKinds {
+		if known.kind == k {
+			return known, true
 		}
 	}
-	return nil
+	return kindOfAlert{}, false
 }
 
 // AlertKinds lists every kind.
@@ -132,8 +132,8 @@ const (
 
 // validate fills nothing in; it refuses what makes no sense.
 func (a *AlertRule) validate() error {
-	k := a.Kind.known()
-	if k == nil {
+	k, ok := a.Kind.known()
+	if !ok {
 		return Invalid("kind", "must be one of %v", AlertKinds())
 	}
 	window := int64(a.Window / time.Second)
@@ -172,7 +172,7 @@ func (a *AlertRule) validate() error {
 // freshAlertRule is a rule with the defaults of its kind, if there is such a kind.
 func freshAlertRule(kind AlertKind) AlertRule {
 	a := AlertRule{Kind: kind, Active: true}
-	if k := kind.known(); k != nil {
+	if k, ok := kind.known(); ok {
 		a.Threshold, a.Window = k.usual, time.Duration(k.window)*time.Second
 	}
 	return a

@@ -29,7 +29,7 @@ func (s *Service) ListAlerts(ctx context.Context, by Actor, q AlertQuery) (out A
 			}
 			f.Organization, f.Project = p.Organization, p.ID
 		}
-		if q.Kind != "" && q.Kind.known() == nil {
+		if _, ok := q.Kind.known(); q.Kind != "" && !ok {
 			return Invalid("kind", "must be one of %v", AlertKinds())
 		}
 		var states []string

@@ -138,7 +138,9 @@ var alertCases = []contract{
 			})
 		}
 		s.refused(halberd.ErrConflict, func(tx halberd.Tx) error { return tx.PutAlert(second) })
-		s.refused(halberd.ErrConflict, func(tx halberd.Tx) error { return tx.PutAlert(alert(2, ended(1), func(a *halberd.AlertRecord) { a.Version = 3 })) })
+		s.refused(halberd.ErrConflict, func(tx halberd.Tx) error {
+			return tx.PutAlert(alert(2, ended(1), func(a *halberd.AlertRecord) { a.Version = 3 }))
+		})
 		s.refused(halberd.ErrNotFound, func(tx halberd.Tx) error {
 			_, err := tx.Alert(alertID(2))
 			return err
@@ -151,7 +153,9 @@ var alertCases = []contract{
 			alert(3, func(a *halberd.AlertRecord) { a.State, a.Key = halberd.AlertAcknowledged, keyID(2) }),
 			alert(4, func(a *halberd.AlertRecord) { a.Organization, a.Kind = organizationID(2), "unused" }),
 			alert(5, func(a *halberd.AlertRecord) { a.Project, a.Subject = projectID(2), "key_2" }),
-			alert(6, func(a *halberd.AlertRecord) { a.Rule, a.Key, a.Project = alertRuleID(2), halberd.KeyID{}, halberd.ProjectID{} }),
+			alert(6, func(a *halberd.AlertRecord) {
+				a.Rule, a.Key, a.Project = alertRuleID(2), halberd.KeyID{}, halberd.ProjectID{}
+			}),
 		)
 		open := []halberd.AlertState{halberd.AlertOpen, halberd.AlertAcknowledged}
 		s.wantAlerts(halberd.AlertFilter{}, 6, 5, 4, 3, 2, 1)
