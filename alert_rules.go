@@ -77,7 +77,7 @@ func (s *Service) alertRuleOf(r Reader, by Actor, id AlertRuleID) (AlertRule, er
 // CreateAlertRule makes a rule.
 func (s *Service) CreateAlertRule(ctx context.Context, by Actor, n NewAlertRule) (AlertRule, error) {
 	var a AlertRule
-	err := s.change(ctx, by, ActionCreateAlertRule, func(tx Tx, by Actor) error {
+	_, err := s.change(ctx, by, ActionCreateAlertRule, func(tx Tx, by Actor) error {
 		done, err := s.replayed(tx, by)
 		if err != nil {
 			return err
@@ -189,7 +189,7 @@ func (a *AlertRule) patch(p AlertRulePatch) error {
 // end by themselves when their rule no longer asks for them.
 func (s *Service) UpdateAlertRule(ctx context.Context, by Actor, id AlertRuleID, p AlertRulePatch, version int64) (AlertRule, error) {
 	var a AlertRule
-	err := s.change(ctx, by, ActionUpdateAlertRule, func(tx Tx, by Actor) (err error) {
+	_, err := s.change(ctx, by, ActionUpdateAlertRule, func(tx Tx, by Actor) (err error) {
 		if a, err = s.editedAlertRule(tx, by, id, version); err != nil {
 			return err
 		}
@@ -223,7 +223,7 @@ func (s *Service) editedAlertRule(tx Tx, by Actor, id AlertRuleID, version int64
 // DeleteAlertRule ends a rule for good. What it told stays told.
 func (s *Service) DeleteAlertRule(ctx context.Context, by Actor, id AlertRuleID, version int64) (AlertRule, error) {
 	var a AlertRule
-	err := s.change(ctx, by, ActionDeleteAlertRule, func(tx Tx, by Actor) (err error) {
+	_, err := s.change(ctx, by, ActionDeleteAlertRule, func(tx Tx, by Actor) (err error) {
 		if a, err = s.editedAlertRule(tx, by, id, version); err != nil {
 			return err
 		}

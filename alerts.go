@@ -123,7 +123,7 @@ func (s *Service) SilenceAlert(ctx context.Context, by Actor, id AlertID, until 
 
 func (s *Service) changeAlert(ctx context.Context, by Actor, act Action, id AlertID, fn func(*Alert) error) (Alert, error) {
 	var a Alert
-	err := s.change(ctx, by, act, func(tx Tx, by Actor) (err error) {
+	_, err := s.change(ctx, by, act, func(tx Tx, by Actor) (err error) {
 		if a, err = alertOf(tx, by, id); err != nil {
 			return err
 		}
