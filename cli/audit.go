@@ -15,7 +15,7 @@ func (a *app) audit() *cobra.Command {
 	var many paging
 	var follow bool
 	c := &cobra.Command{
-		Use: "audit", GroupID: groupKeys, Args: words(),
+		Use: "audit", GroupID: groupPeople, Args: words(),
 		Short: "Read the audit log, or follow it",
 		Long: "Read the audit log, newest first. Needs the scope admin.\n\n" +
 			"With --follow hb prints each new event as it is recorded, until it is interrupted; with\n" +

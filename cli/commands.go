@@ -9,6 +9,7 @@ import (
 // The headings of `hb --help`.
 const (
 	groupKeys   = "keys"
+	groupPeople = "people"
 	groupAccess = "access"
 	groupServer = "server"
 )
@@ -31,6 +32,7 @@ func (a *app) commands(extra []*cobra.Command) *cobra.Command {
 	root.SetFlagErrorFunc(func(c *cobra.Command, err error) error { return usage("%v (see %s --help)", err, c.CommandPath()) })
 	root.AddGroup(
 		&cobra.Group{ID: groupKeys, Title: "Keys:"},
+		&cobra.Group{ID: groupPeople, Title: "People:"},
 		&cobra.Group{ID: groupAccess, Title: "Access:"},
 	)
 	root.AddCommand(
@@ -41,9 +43,9 @@ func (a *app) commands(extra []*cobra.Command) *cobra.Command {
 		a.talks(a.verify()),
 		a.talks(a.group("projects", "Where keys live: their prefix, ceiling and defaults", groupKeys,
 			a.projectsList(), a.projectsCreate(), a.projectsGet(), a.projectsUpdate(), a.projectsDelete())),
-		a.talks(a.group("organizations", "The tenants of an instance, for operators", groupKeys,
+		a.talks(a.group("organizations", "The tenants of an instance, for operators", groupPeople,
 			a.organizationsList(), a.organizationsCreate(), a.organizationsGet(), a.organizationsUpdate())),
-		a.talks(a.group("members", "The people who sign in to the console", groupKeys,
+		a.talks(a.group("members", "The people who sign in to the console", groupPeople,
 			a.membersList(), a.membersGet(), a.membersInvite(), a.membersInviteAgain(), a.membersUpdate(), a.membersRemove())),
 		a.talksIn(a.usageVerb(), "plot, table, json, yaml or csv", usageFormats),
 		a.talks(a.audit()),

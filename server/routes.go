@@ -42,16 +42,21 @@ func (in *instance) routes(svc *halberd.Service) *routes {
 // pages is the console.
 func (in *instance) pages(svc *halberd.Service) (http.Handler, error) {
 	c := in.current()
-	o := console.Options{Log: in.log, PublicURL: c.PublicURL, Version: in.version}
-	if c.exposed() && !strings.HasPrefix(c.PublicURL, "https://") {
-		o.Closed = "This server has no TLS and other machines reach it, so passwords would travel in the clear. " +
-			"Set tls_cert and tls_key, or public_url to the https address of the proxy in front."
-	}
+	o := console.Options{Log: in.log, PublicURL: c.PublicURL, Version: in.version, Closed: c.noSignIn()}
 	var err error
 	if o.Provider, err = c.provider(); err != nil {
 		return nil, err
 	}
 	return console.New(svc, in.store, o)
+}
+
+// noSignIn is why nobody may sign in to the console; "": they may.
+func (c *Config) noSignIn() string {
+	if !c.exposed() || strings.HasPrefix(c.PublicURL, "https://") {
+		return ""
+	}
+	return "This server has no TLS and other machines reach it, so passwords would travel in the clear. " +
+		"Set tls_cert and tls_key, or public_url to the https address of the proxy in front."
 }
 
 // ServeHTTP implements http.Handler.

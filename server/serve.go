@@ -126,7 +126,7 @@ func (in *instance) run(ctx context.Context, hup <-chan os.Signal, stdout io.Wri
 	in.public.Store(in.routes(svc))
 	in.service.Store(svc)
 	in.log.Info("ready", "version", in.version, "listen", address, "keys", svc.Stats().Keys, "loaded_in", in.now().Sub(begin))
-	in.greet(stdout, c, address, made)
+	in.greet(stdout, c, address, made, svc.HasMembers())
 	for _, begin := range then {
 		if err := begin(ctx, in, svc, address); err != nil {
 			return err
@@ -456,9 +456,9 @@ func newLogger(w io.Writer, format string, level slog.Leveler) *slog.Logger {
 	return slog.New(slog.NewTextHandler(w, o))
 }
 
-// greet says where the server listens and, while the admin key is in the
-// folder, how to use it: never the key.
-func (in *instance) greet(w io.Writer, c Config, address string, first bool) {
+// greet says where the server listens, how to use the admin key while it is in the
+// folder, never the key, and where the console is.
+func (in *instance) greet(w io.Writer, c Config, address string, first, people bool) {
 	url := c.PublicURL
 	if _, port, err := net.SplitHostPort(address); err == nil {
 		if base, ok := strings.CutSuffix(url, ":0"); ok { // the system chose
@@ -469,6 +469,18 @@ func (in *instance) greet(w io.Writer, c Config, address string, first bool) {
 		url = address // a command of ours does not get there
 	}
 	fmt.Fprintf(w, "Halberd listens on %s\n", url)
+	sayKey(w, c, url, first)
+	switch {
+	case strings.HasPrefix(url, "unix:") || c.noSignIn() != "": // nobody signs in there
+	case people:
+		fmt.Fprintln(w, "The console is that address in a browser: people sign in there and manage keys")
+	default:
+		fmt.Fprintln(w, "The console is that address in a browser: it takes the admin key once and makes you its first member")
+	}
+}
+
+// sayKey says where the admin key is, if it is in the folder.
+func sayKey(w io.Writer, c Config, url string, first bool) {
 	key, err := filepath.Abs(filepath.Join(c.Data, adminKeyFile))
 	if err != nil || !there(key) {
 		return
@@ -478,7 +490,7 @@ func (in *instance) greet(w io.Writer, c Config, address string, first bool) {
 	} else {
 		fmt.Fprintf(w, "An admin key is still in %s: keep it somewhere safe, then delete the file\n", key)
 	}
-	if url != address {
+	if !strings.HasPrefix(url, "unix:") {
 		fmt.Fprintf(w, "  %s\n", useKey(key, url))
 	}
 }

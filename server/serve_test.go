@@ -22,11 +22,11 @@ import (
 	"time"
 )
 
-func TestTheFirstStartSaysThreeLinesOfWhichTheThirdWorks(t *testing.T) {
+func TestTheFirstStartSaysFourLinesOfWhichTheThirdWorks(t *testing.T) {
 	dir := filepath.Join(shortDir(t), "it's data") // what a shell must not trip over
 	p := serve(t, dir)
 	key := adminKey(t, dir)
-	eventually(t, "three lines", func() bool { return strings.Count(p.out.String(), "\n") == 3 })
+	eventually(t, "four lines", func() bool { return strings.Count(p.out.String(), "\n") == 4 })
 	lines := strings.Split(p.out.String(), "\n")
 	if !regexp.MustCompile(`^Halberd listens on http://127\.0\.0\.1:\d+$`).MatchString(lines[0]) {
 		t.Errorf("first line: %s", lines[0])
@@ -39,6 +39,9 @@ func TestTheFirstStartSaysThreeLinesOfWhichTheThirdWorks(t *testing.T) {
 	out, err := cmd.CombinedOutput()
 	if err != nil || !strings.Contains(string(out), "First admin key") {
 		t.Errorf("%s\n%v\n%s", lines[2], err, out)
+	}
+	if want := "The console is that address in a browser: it takes the admin key once and makes you its first member"; lines[3] != want {
+		t.Errorf("fourth line: %s", lines[3])
 	}
 	if strings.Contains(p.out.String()+p.log.String(), key) {
 		t.Error("the admin key was printed")
@@ -91,7 +94,7 @@ func TestALaterStartMakesNoKeyAndSaysWhereTheFirstIs(t *testing.T) {
 	}
 	p = serve(t, dir)
 	p.stop()
-	if got := strings.Count(p.out.String(), "\n"); got != 1 {
+	if got := strings.Count(p.out.String(), "\n"); got != 2 || strings.Contains(p.out.String(), "is still in") {
 		t.Errorf("%d lines:\n%s", got, p.out)
 	}
 	if _, err := os.Stat(filepath.Join(dir, "admin.key")); err == nil {
