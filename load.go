@@ -33,11 +33,9 @@ func (s *Service) openSeal(ctx context.Context, pepper []byte) error {
 		pepper, err = s.store.Pepper(ctx, nil)
 		switch {
 		case errors.Is(err, ErrNotFound) && kept == "" && revision == 0:
-			if pepper, err = s.store.Pepper(ctx, newPepper()); err != nil {
-				return fmt.Errorf("keep a new pepper: %w", err)
-			}
+			return s.newSeal(ctx)
 		case errors.Is(err, ErrNotFound):
-			return refuse(CodeUnavailable, "the pepper is missing, and without it no key can be checked: copy it back from where it was saved (its fingerprint is %s)", kept)
+			return noPepper(kept)
 		case err != nil:
 			return fmt.Errorf("read the pepper: %w", err)
 		}
@@ -53,19 +51,45 @@ func (s *Service) openSeal(ctx context.Context, pepper []byte) error {
 	case revision != 0:
 		return refuse(CodeUnavailable, "the store has keys but no pepper fingerprint: it was damaged or edited; restore a backup")
 	}
+	return s.update(ctx, s.claim)
+}
+
+// newSeal makes the pepper of an empty store. Of two processes that start on it
+// at once one makes it, and the other none.
+func (s *Service) newSeal(ctx context.Context) error {
 	return s.update(ctx, func(tx Tx) error {
-		// Another node may begin at the same moment, with a pepper of its own.
-		switch kept, err := tx.Meta(metaPepper); {
-		case errors.Is(err, ErrNotFound):
-			return tx.SetMeta(metaPepper, s.seal.fingerprint)
-		case err != nil:
-			return err
-		case kept != s.seal.fingerprint:
-			return refuse(CodeUnavailable, "another node set this store up at the same moment, with its own pepper (fingerprint %s): "+
-				"remove the pepper that was just made here, and copy that node's", kept)
+		kept, err := tx.Meta(metaPepper)
+		if err == nil {
+			return noPepper(kept)
 		}
-		return nil
+		if !errors.Is(err, ErrNotFound) {
+			return err
+		}
+		pepper, err := s.store.Pepper(ctx, newPepper())
+		if err != nil {
+			return fmt.Errorf("keep a new pepper: %w", err)
+		}
+		if s.seal, err = newSeal(pepper); err != nil {
+			return err
+		}
+		return s.claim(tx)
 	})
+}
+
+// claim writes into an empty store which pepper it belongs to.
+func (s *Service) claim(tx Tx) error {
+	switch kept, err := tx.Meta(metaPepper); {
+	case err == nil && kept != s.seal.fingerprint:
+		return refuse(CodeUnavailable, "another node set this store up at the same moment, with its own pepper (fingerprint %s): "+
+			"remove the pepper that was just made here, and copy that node's", kept)
+	case err != nil && !errors.Is(err, ErrNotFound):
+		return err
+	}
+	return tx.SetMeta(metaPepper, s.seal.fingerprint)
+}
+
+func noPepper(kept string) error {
+	return refuse(CodeUnavailable, "the pepper is missing, and without it no key can be checked: copy it back from where it was saved, or here from another node (its fingerprint is %s)", kept)
 }
 
 // load fills the directory with what is at least as new as revision. It may be

@@ -539,7 +539,8 @@ type Sessions interface {
 // of revocations that outlives a restored backup.
 type Keeper interface {
 	// Pepper returns the kept pepper. When there is none it returns
-	// ErrNotFound, or with create keeps the given one and returns it.
+	// ErrNotFound, or with create keeps the given one and returns it. It may be
+	// called inside an Update.
 	Pepper(ctx context.Context, create []byte) ([]byte, error)
 	// Entomb appends tombstones; they are durable when it returns nil.
 	Entomb(ctx context.Context, ts []Tombstone) error

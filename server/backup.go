@@ -30,7 +30,7 @@ purpose: save them apart, once and after every revocation respectively.`,
 		Example: `  hb backup --data /var/lib/halberd --to /backup/halberd-$(date +%F).db
   hb backup --to - | age -r … >halberd.db.age`,
 	}
-	read := o.settings(cmd, "data")
+	read := o.settings(cmd, "data", "database")
 	to := cmd.Flags().String("to", "", "file to write, or - for stdout")
 	force := cmd.Flags().Bool("force", false, "replace the file if it is there")
 	cmd.RunE = func(cmd *cobra.Command, _ []string) error {
@@ -43,6 +43,9 @@ purpose: save them apart, once and after every revocation respectively.`,
 			return misused(errors.New("name the file to write with --to FILE, or --to - for stdout"))
 		case *to != "-" && !*force && there(*to):
 			return misused(fmt.Errorf("%s is there already: name another file, or replace it with --force", *to))
+		}
+		if c.shared() {
+			return misused(c.notOurs("backup"))
 		}
 		harden()
 		size, err := backup(cmd.Context(), c.Data, *to, cmd.OutOrStdout())

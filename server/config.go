@@ -30,6 +30,9 @@ type Config struct {
 	Listen string `yaml:"listen"`
 	// Data is the data folder. Zero: halberd-data.
 	Data string `yaml:"data"`
+	// Database is the address of a PostgreSQL that nodes share,
+	// postgres://user@host/name, without a password. Zero: SQLite, in the folder.
+	Database string `yaml:"database"`
 	// PublicURL is how clients reach the server; links are made from it. Zero:
 	// made from Listen.
 	PublicURL string `yaml:"public_url"`
@@ -111,6 +114,7 @@ type Config struct {
 	ShutdownTimeout time.Duration `yaml:"shutdown_timeout"`
 
 	oidcSecret, smtpPassword halberd.Secret // from the environment
+	databasePassword         halberd.Secret // from HALBERD_DATABASE; zero: PGPASSWORD or the password file, if any
 }
 
 // setting is one field of a Config under its three names: name in the file,
@@ -169,6 +173,7 @@ func (c *Config) settings() []setting {
 	return []setting{
 		{"listen", "addresses to listen on, or unix:PATH (default 127.0.0.1:8080)", text(&c.Listen)},
 		{"data", "data folder (default halberd-data)", text(&c.Data)},
+		{"database", "PostgreSQL that several nodes share, postgres://user@host/name; its password comes from PGPASSWORD, PGPASSFILE or the variable (default: SQLite, in the folder)", text(&c.Database)},
 		{"public_url", "how clients reach this server, for links", text(&c.PublicURL)},
 		{"tls_cert", "certificate chain, a PEM file; read again on SIGHUP", text(&c.TLSCert)},
 		{"tls_key", "the certificate's private key, a PEM file; read again on SIGHUP", text(&c.TLSKey)},
@@ -258,6 +263,9 @@ func (s sources) load() (Config, error) {
 				return Config{}, fmt.Errorf("--%s: %w", k.flag(), err)
 			}
 		}
+	}
+	if err := c.hidePassword(byVariable["HALBERD_DATABASE"] == c.Database); err != nil {
+		return Config{}, err
 	}
 	return c, c.complete()
 }
@@ -400,6 +408,37 @@ func (c *Config) complete() error {
 	if c.ShutdownTimeout < 0 {
 		return fmt.Errorf("shutdown_timeout must not be negative, and is %s", c.ShutdownTimeout)
 	}
+	return nil
+}
+
+// hidePassword takes the password out of the database's address. Only in the
+// environment may there be one: a flag is seen by every user of the machine, and
+// a file of settings is shown and copied.
+func (c *Config) hidePassword(fromEnvironment bool) error {
+	if c.Database == "" {
+		return nil
+	}
+	const form = "database must be postgres://user@host:5432/name, its special letters as %XX"
+	u, err := url.Parse(c.Database)
+	if err != nil || u.Scheme != "postgres" && u.Scheme != "postgresql" {
+		return errors.New(form) // and no word of what was given
+	}
+	password, given := u.User.Password()
+	query := u.Query()
+	for _, name := range []string{"password", "sslpassword"} {
+		if query.Has(name) {
+			return errors.New(form + ": " + name + " is not to be in it")
+		}
+	}
+	if !given {
+		return nil
+	}
+	if !fromEnvironment {
+		return errors.New("the database's password is not to be on the command line or in the file of settings: " +
+			"put it into PGPASSWORD, a file that PGPASSFILE names, or the variable HALBERD_DATABASE")
+	}
+	u.User = url.User(u.User.Username())
+	c.Database, c.databasePassword = u.String(), halberd.NewSecret(password)
 	return nil
 }
 

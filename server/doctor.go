@@ -22,7 +22,6 @@ import (
 	"github.com/halberdhq/halberd"
 	"github.com/halberdhq/halberd/internal/password"
 	"github.com/halberdhq/halberd/jobs"
-	"github.com/halberdhq/halberd/storage/sqlite"
 )
 
 func (o Options) doctor() *cobra.Command {
@@ -37,7 +36,7 @@ is opened as a start would open it. The exit code is 1 when something fails, 0
 when there are only warnings.`,
 		Example: "  hb doctor --data /var/lib/halberd\n  hb doctor -o json",
 	}
-	read := o.settings(cmd, "data", "tls-cert", "tls-key")
+	read := o.settings(cmd, "data", "database", "tls-cert", "tls-key")
 	format := cmd.Flags().StringP("output", "o", "table", "table or json")
 	cmd.RunE = func(cmd *cobra.Command, _ []string) error {
 		c, err := read().load()
@@ -139,7 +138,7 @@ func findings(ctx context.Context, c Config) ([]finding, error) {
 // opened.
 type doctor struct {
 	config  Config
-	store   *sqlite.Store
+	store   engine
 	service *halberd.Service
 	jobs    *jobs.Runner // nil: no server runs
 	now     time.Time
@@ -171,11 +170,12 @@ func (d *doctor) file(name string) string { return filepath.Join(d.dir(), name) 
 // open opens the folder as a start would, except that it makes nothing.
 func (d *doctor) open(ctx context.Context) (closing func() error, err error) {
 	nothing := func() error { return nil }
-	if !there(d.file(databaseFile)) {
+	if !d.config.shared() && !there(d.file(databaseFile)) {
 		return nothing, fmt.Errorf("%s is missing: put it back, or restore a backup", d.file(databaseFile))
 	}
 	quiet := slog.New(slog.DiscardHandler)
-	if d.store, err = sqlite.Open(ctx, d.config.Data, sqlite.Options{Log: quiet}); err != nil {
+	if d.store, err = d.config.open(ctx, quiet, true); err != nil {
+		d.store = nil
 		return nothing, err
 	}
 	if !there(d.file(pepperFile)) {
@@ -195,6 +195,7 @@ func (d *doctor) examine(ctx context.Context) []finding {
 	d.files()
 	d.adminKey()
 	d.database(ctx)
+	d.durability(ctx)
 	d.rows(ctx)
 	d.work(ctx)
 	d.disk()
@@ -291,6 +292,25 @@ func (d *doctor) database(ctx context.Context) {
 	}
 	if n == 0 {
 		d.ok("database", "whole, and of this version's schema")
+	}
+}
+
+// durability looks at a database that others set up.
+func (d *doctor) durability(ctx context.Context) {
+	store, ok := d.store.(durable)
+	if !ok {
+		return
+	}
+	found, err := store.Durability(ctx)
+	if err != nil {
+		d.fail("durability", why(err), "")
+		return
+	}
+	for _, what := range found {
+		d.warn("durability", what, "as the line says, then reload PostgreSQL")
+	}
+	if len(found) == 0 {
+		d.ok("durability", "a change that was answered outlives a crash of the database, and of the machine")
 	}
 }
 

@@ -32,8 +32,13 @@ func (in *instance) atHand() *http.ServeMux {
 }
 
 func (in *instance) backup(w http.ResponseWriter, r *http.Request) {
+	store, ok := in.store.(copier)
+	if !ok {
+		http.Error(w, in.current().notOurs("backup").Error(), http.StatusNotImplemented)
+		return
+	}
 	started := &startedWriter{ResponseWriter: w}
-	if err := in.store.Backup(r.Context(), started); err != nil {
+	if err := store.Backup(r.Context(), started); err != nil {
 		in.log.Error("a backup failed", "why", err)
 		if started.yes {
 			panic(http.ErrAbortHandler) // so that the reader sees that it was cut short

@@ -39,6 +39,7 @@ var hb = sync.OnceValues(func() (string, error) {
 
 func TestMain(m *testing.M) {
 	code := m.Run()
+	postgres.Stop()
 	if exe, _ := hb(); exe != "" {
 		os.RemoveAll(filepath.Dir(exe))
 	}

@@ -11,7 +11,6 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/halberdhq/halberd"
-	"github.com/halberdhq/halberd/storage/sqlite"
 )
 
 func (o Options) recover() *cobra.Command {
@@ -24,14 +23,14 @@ The key is written to admin.key in the data folder, and an audit event says that
 it was made. Other keys stay as they are.`,
 		Example: `  hb recover --data /var/lib/halberd`,
 	}
-	read := o.settings(cmd, "data", "listen", "public-url") // the last two: for the command that it shows
+	read := o.settings(cmd, "data", "database", "listen", "public-url") // the last two: for the command that it shows
 	cmd.RunE = func(cmd *cobra.Command, _ []string) error {
 		c, err := read().load()
 		if err != nil {
 			return misused(err)
 		}
 		harden()
-		if err := recoverKey(cmd.Context(), c.Data, cmd.ErrOrStderr()); err != nil {
+		if err := recoverKey(cmd.Context(), c, cmd.ErrOrStderr()); err != nil {
 			return err
 		}
 		key, err := filepath.Abs(filepath.Join(c.Data, adminKeyFile))
@@ -45,16 +44,17 @@ it was made. Other keys stay as they are.`,
 	return cmd
 }
 
-func recoverKey(ctx context.Context, dir string, log io.Writer) (err error) {
-	if err := mustHoldData(dir); err != nil {
+func recoverKey(ctx context.Context, c Config, log io.Writer) (err error) {
+	dir := c.Data
+	if err := c.mustHoldData(); err != nil {
 		return err
 	}
 	if key := filepath.Join(dir, adminKeyFile); there(key) {
 		return fmt.Errorf("%s is still there: try that key first; if it is no good, delete the file and run this again", key)
 	}
 	logger := slog.New(slog.NewTextHandler(log, &slog.HandlerOptions{Level: slog.LevelWarn}))
-	store, err := sqlite.Open(ctx, dir, sqlite.Options{Log: logger})
-	if errors.Is(err, sqlite.ErrInUse) {
+	store, err := c.open(ctx, logger, true)
+	if inUse(err) {
 		return fmt.Errorf("%w: stop it first", err)
 	}
 	if err != nil {

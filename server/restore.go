@@ -32,7 +32,7 @@ after the backup was made is revoked again, and what the former database says wa
 spent of a quota stays spent.`,
 		Example: `  hb restore --data /var/lib/halberd --from /backup/halberd-2026-01-31.db`,
 	}
-	read := o.settings(cmd, "data")
+	read := o.settings(cmd, "data", "database")
 	from := cmd.Flags().String("from", "", "the backup")
 	cmd.RunE = func(cmd *cobra.Command, _ []string) error {
 		c, err := read().load()
@@ -41,6 +41,9 @@ spent of a quota stays spent.`,
 		}
 		if *from == "" {
 			return misused(errors.New("name the backup with --from FILE"))
+		}
+		if c.shared() {
+			return misused(c.notOurs("restore"))
 		}
 		harden()
 		r := restoring{dir: c.Data, from: *from, words: cmd.ErrOrStderr(), now: time.Now()}

@@ -23,7 +23,6 @@ import (
 	"github.com/halberdhq/halberd/gateway/extauthz"
 	"github.com/halberdhq/halberd/internal/fastlane"
 	"github.com/halberdhq/halberd/jobs"
-	"github.com/halberdhq/halberd/storage/sqlite"
 )
 
 // instance is one running server.
@@ -38,7 +37,7 @@ type instance struct {
 	doors   *gateway.Doors
 	traces  *traces // nil: nobody is told
 	outward outward
-	store   *sqlite.Store
+	store   engine
 
 	config   atomic.Pointer[Config]          // replaced by a reload
 	service  atomic.Pointer[halberd.Service] // nil until every key is loaded
@@ -87,8 +86,8 @@ func serve(ctx context.Context, src sources, version string, stdout, stderr io.W
 	}
 	hup, stop := hangups() // before anything takes long: its default is to end the process
 	defer stop()
-	in.store, err = sqlite.Open(ctx, c.Data, sqlite.Options{Log: in.log})
-	if errors.Is(err, sqlite.ErrInUse) {
+	in.store, err = c.open(ctx, in.log, false)
+	if inUse(err) {
 		return fmt.Errorf("%w: stop it first, or name another folder with --data", err)
 	}
 	if err != nil {

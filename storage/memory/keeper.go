@@ -3,13 +3,16 @@ package memory
 import (
 	"context"
 	"slices"
+	"sync"
 
 	"github.com/halberdhq/halberd"
 )
 
 // Folder is what a process keeps for itself, not in the database: it outlives
-// the Store that was opened in it. Guarded by the database's mu.
+// the Store that was opened in it. It has a lock of its own: Pepper may be called
+// inside an Update.
 type Folder struct {
+	mu         sync.Mutex // guards the rest
 	pepper     []byte
 	tombstones []halberd.Tombstone
 }
@@ -19,8 +22,8 @@ func NewFolder() *Folder { return &Folder{} }
 
 // Pepper implements halberd.Keeper.
 func (s *Store) Pepper(ctx context.Context, create []byte) ([]byte, error) {
-	s.db.mu.Lock()
-	defer s.db.mu.Unlock()
+	s.folder.mu.Lock()
+	defer s.folder.mu.Unlock()
 	if err := s.usable(ctx); err != nil {
 		return nil, err
 	}
@@ -35,8 +38,8 @@ func (s *Store) Pepper(ctx context.Context, create []byte) ([]byte, error) {
 
 // Entomb implements halberd.Keeper.
 func (s *Store) Entomb(ctx context.Context, ts []halberd.Tombstone) error {
-	s.db.mu.Lock()
-	defer s.db.mu.Unlock()
+	s.folder.mu.Lock()
+	defer s.folder.mu.Unlock()
 	if err := s.usable(ctx); err != nil {
 		return err
 	}
@@ -46,13 +49,13 @@ func (s *Store) Entomb(ctx context.Context, ts []halberd.Tombstone) error {
 
 // Tombstones implements halberd.Keeper.
 func (s *Store) Tombstones(ctx context.Context, each func(halberd.Tombstone) error) (int, error) {
-	s.db.mu.RLock()
+	s.folder.mu.Lock()
 	if err := s.usable(ctx); err != nil {
-		s.db.mu.RUnlock()
+		s.folder.mu.Unlock()
 		return 0, err
 	}
 	all := slices.Clone(s.folder.tombstones)
-	s.db.mu.RUnlock()
+	s.folder.mu.Unlock()
 	for _, t := range all {
 		if err := each(t); err != nil {
 			return 0, err

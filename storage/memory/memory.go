@@ -13,6 +13,7 @@ package memory
 
 import (
 	"context"
+	"sync/atomic"
 
 	"github.com/halberdhq/halberd"
 )
@@ -22,9 +23,8 @@ type Store struct {
 	db     *Database // its own, but for a Node's
 	folder *Folder
 
-	// Guarded by db.mu.
-	closed bool
-	follow func(halberd.Committed)
+	closed atomic.Bool
+	follow func(halberd.Committed) // guarded by db.mu
 }
 
 var _ halberd.Store = (*Store)(nil)
@@ -74,16 +74,15 @@ func (s *Store) Follow(fn func(halberd.Committed)) {
 func (s *Store) Close() error {
 	s.db.mu.Lock()
 	defer s.db.mu.Unlock()
-	if s.closed {
+	if s.closed.Swap(true) {
 		return halberd.ErrClosed
 	}
-	s.closed = true
 	return nil
 }
 
-// usable is asked with mu held.
+// usable reports why the store cannot be used, if it cannot.
 func (s *Store) usable(ctx context.Context) error {
-	if s.closed {
+	if s.closed.Load() {
 		return halberd.ErrClosed
 	}
 	return ctx.Err()

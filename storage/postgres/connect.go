@@ -118,7 +118,7 @@ func (s *Store) begin(ctx context.Context, pool *pgxpool.Pool, text string) (*pg
 		c, err := pool.Acquire(bounded)
 		if err == nil {
 			if _, err = c.Conn().PgConn().Exec(bounded, text).ReadAll(); err == nil {
-				s.absent.until.Store(0)
+				s.absent.at.Store(0)
 				return c, nil
 			}
 			_ = c.Conn().PgConn().Close(bounded) // whatever state it is in
@@ -164,25 +164,24 @@ func (s *Store) ask(ctx context.Context, pool *pgxpool.Pool, text string, args [
 	return found, unavailable(err)
 }
 
-// absence remembers for a moment that the database could not be reached, so
-// that Updates which wait for their turn need not each find out for themselves.
+// absence remembers when the database could not be reached, so that Updates
+// which waited for their turn meanwhile need not each find out for themselves.
 type absence struct {
-	until atomic.Int64 // Unix nanoseconds
-	why   atomic.Pointer[halberd.Error]
+	at  atomic.Int64 // Unix nanoseconds; 0: it was reached since
+	why atomic.Pointer[halberd.Error]
 }
-
-const absentFor = 500 * time.Millisecond
 
 func (a *absence) note(err error) {
 	if e, ok := errors.AsType[*halberd.Error](unavailable(err)); ok && lost(err) {
 		a.why.Store(e)
-		a.until.Store(time.Now().Add(absentFor).UnixNano())
+		a.at.Store(time.Now().UnixNano())
 	}
 }
 
-// err is why the database was not reached a moment ago; nil: it was.
-func (a *absence) err() error {
-	if time.Now().UnixNano() < a.until.Load() {
+// since is why the database could not be reached after a time; nil: nobody has
+// found that.
+func (a *absence) since(began time.Time) error {
+	if a.at.Load() > began.UnixNano() {
 		return a.why.Load()
 	}
 	return nil

@@ -3,6 +3,8 @@ package postgres
 import (
 	"context"
 	"fmt"
+
+	"github.com/halberdhq/halberd"
 )
 
 // Durability looks at how the database keeps what is written. It returns what
@@ -35,4 +37,32 @@ func (s *Store) Durability(ctx context.Context) (findings []string, err error) {
 			"name them in synchronous_standby_names (with Patroni: synchronous_mode: true)", replicas)
 	}
 	return findings, nil
+}
+
+// Integrity looks at the node's folder, and at whether the tables fit each
+// other. It returns what is wrong, a sentence each; err says that it could not
+// look. Damage of the disk is PostgreSQL's to find (pg_amcheck, checksums).
+func (s *Store) Integrity(ctx context.Context) (findings []string, err error) {
+	leave, err := s.enter(ctx)
+	if err != nil {
+		return nil, err
+	}
+	defer leave()
+	found := func(format string, args ...any) { findings = append(findings, fmt.Sprintf(format, args...)) }
+	s.keeper.Check(found)
+	err = s.View(ctx, func(r halberd.Reader) error {
+		return r.(reader).get(`SELECT
+			(SELECT count(*) FROM (SELECT project, count(*) AS living FROM keys WHERE gone = 0 AND project IS NOT NULL GROUP BY project) k
+				FULL JOIN populations p USING (project) WHERE coalesce(k.living, 0) <> coalesce(p.living, 0)),
+			(SELECT count(*) FROM head h JOIN changes c USING (revision, mark)),
+			(SELECT revision FROM head)`, nil, func(s *scanner) {
+			if n := s.int(); n > 0 {
+				found("the number of keys of %d projects is not what was counted when they were made", n)
+			}
+			if known, revision := s.int(), s.int(); known != 1 {
+				found("the log of changes does not end with revision %d", revision)
+			}
+		})
+	})
+	return findings, err
 }

@@ -23,8 +23,8 @@ const migrating = 0x68616c62657264 // "halberd"
 
 // prepare waits until the database answers, and brings its schema to what this
 // version knows. One node does it, and the others wait for it. ctx bounds it.
-func prepare(ctx context.Context, config *pgxpool.Config, log *slog.Logger) (err error) {
-	c, err := reach(ctx, config, log)
+func prepare(ctx context.Context, config *pgxpool.Config, o Options) (err error) {
+	c, err := reach(ctx, config, o.Log)
 	if err != nil {
 		return err
 	}
@@ -36,6 +36,9 @@ func prepare(ctx context.Context, config *pgxpool.Config, log *slog.Logger) (err
 	if err := suits(ctx, c); err != nil {
 		return err
 	}
+	if o.Existing {
+		return migrate(ctx, config, true)
+	}
 	if _, err := c.Exec(ctx, "SET lock_timeout = 0; SET statement_timeout = 0"); err != nil {
 		return unavailable(err)
 	}
@@ -45,7 +48,7 @@ func prepare(ctx context.Context, config *pgxpool.Config, log *slog.Logger) (err
 		}
 		return unavailable(err)
 	}
-	return migrate(ctx, config)
+	return migrate(ctx, config, false)
 }
 
 // reach connects to a database that may not answer yet.
@@ -94,7 +97,7 @@ func suits(ctx context.Context, c *pgx.Conn) error {
 
 // migrate applies the steps that are missing, each whole or not at all. A schema
 // that is ahead is left alone: ErrNewer.
-func migrate(ctx context.Context, config *pgxpool.Config) (err error) {
+func migrate(ctx context.Context, config *pgxpool.Config, look bool) (err error) {
 	steps, err := fs.Sub(migrations, "migrations")
 	if err != nil {
 		return err
@@ -110,12 +113,24 @@ func migrate(ctx context.Context, config *pgxpool.Config) (err error) {
 	}
 	known := provider.ListSources()
 	newest := known[len(known)-1].Version
+	if look { // goose makes its table when it is asked
+		var there bool
+		if err := db.QueryRowContext(ctx, "SELECT to_regclass('goose_db_version') IS NOT NULL").Scan(&there); err != nil {
+			return unavailable(err)
+		}
+		if !there {
+			return fmt.Errorf("%w: there is nothing of Halberd in it; start the server once", ErrUnsuitable)
+		}
+	}
 	at, err := provider.GetDBVersion(ctx)
 	if err != nil {
 		return fmt.Errorf("reading the schema's version: %w", unavailable(err))
 	}
 	if at > newest {
 		return fmt.Errorf("it has schema %d and this version knows %d: %w; use that version", at, newest, ErrNewer)
+	}
+	if look && at < newest {
+		return fmt.Errorf("%w: it has schema %d and this version's is %d; start the server once", ErrUnsuitable, at, newest)
 	}
 	if _, err := provider.Up(ctx); err != nil {
 		if code(err) == "42501" {

@@ -32,6 +32,11 @@ type Options struct {
 	// Connections bounds how many Views and Updates are under way at once; a few
 	// more connections are kept for counts and for the other nodes. 0: 8.
 	Connections int
+	// Password outweighs the address's, PGPASSWORD and the password file.
+	Password halberd.Secret
+	// Existing refuses a database whose schema is not this version's, instead of
+	// changing it.
+	Existing bool
 	// StartTimeout is how long Open waits for a database that does not answer
 	// yet, or that another node brings to a new schema. 0: 30 s.
 	StartTimeout time.Duration
@@ -99,6 +104,9 @@ func Open(ctx context.Context, address, dir string, options Options) (_ *Store, 
 	if err != nil {
 		return nil, err
 	}
+	if p := options.Password.Reveal(); p != "" {
+		config.ConnConfig.Password = p
+	}
 	s := &Store{log: options.Log, turn: make(chan struct{}, 1)}
 	s.life, s.end = context.WithCancel(context.WithoutCancel(ctx))
 	s.ears.woken = make(chan struct{}, 1)
@@ -115,7 +123,7 @@ func Open(ctx context.Context, address, dir string, options Options) (_ *Store, 
 	}
 	ctx, cancel := context.WithTimeout(ctx, options.StartTimeout)
 	defer cancel()
-	if err := prepare(ctx, config, options.Log); err != nil {
+	if err := prepare(ctx, config, options); err != nil {
 		return nil, fmt.Errorf("opening the database: %w", err)
 	}
 	if err := s.connect(ctx, config, options.Connections); err != nil {

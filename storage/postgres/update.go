@@ -61,6 +61,7 @@ func (s *Store) Update(ctx context.Context, fn func(halberd.Tx) error) error {
 
 // takeTurn waits until no other Update of this process runs.
 func (s *Store) takeTurn(ctx context.Context) error {
+	began := time.Now()
 	late := time.NewTimer(turnTime)
 	defer late.Stop()
 	select {
@@ -70,7 +71,7 @@ func (s *Store) takeTurn(ctx context.Context) error {
 	case <-late.C:
 		return unavailable(fmt.Errorf("other changes of this node were not done after %s", turnTime))
 	}
-	if err := s.absent.err(); err != nil {
+	if err := s.absent.since(began); err != nil {
 		<-s.turn
 		return err
 	}

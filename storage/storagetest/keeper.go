@@ -51,6 +51,15 @@ var keeperCases = []contract{
 			}
 		}
 	}},
+	{"a pepper may be kept inside an Update", func(s *subject) {
+		s.update(func(tx halberd.Tx) error {
+			got, err := s.Pepper(s.Context(), pepper("inside"))
+			if !bytes.Equal(got, pepper("inside")) {
+				s.Errorf("Pepper: %x", got)
+			}
+			return errors.Join(err, tx.SetMeta("a", "b"))
+		})
+	}},
 	{"tombstones come back in the order they were made", func(s *subject) {
 		s.wantTombstones()
 		var want []halberd.Tombstone

@@ -1,0 +1,189 @@
+package server_test
+
+import (
+	"encoding/json"
+	"fmt"
+	"net/url"
+	"os"
+	"path/filepath"
+	"strings"
+	"sync"
+	"testing"
+
+	"github.com/halberdhq/halberd/internal/pgtest"
+)
+
+// postgres is started by the first test that asks for it, and ended by TestMain.
+var postgres pgtest.Shared
+
+func TestAServerOnPostgreSQLStartsStopsAndIsExamined(t *testing.T) {
+	address := postgres.Empty(t)
+	dir := shortDir(t)
+	p := serve(t, dir, "--database", address)
+	kept, revoked := p.create("kept"), p.create("revoked")
+	p.revoke(revoked)
+	p.wants(kept, "VALID")
+	p.wants(revoked, "REVOKED")
+	p.logs("REVOCATION MAY BE LOST") // the tests' server has fsync off, and the start says so
+	found, _ := doctor(t, dir, "--database", address)
+	expect(t, found, "durability", "warn", "fsync", "fsync = on")
+	expect(t, found, "database", "ok")
+	if _, err := os.Stat(filepath.Join(dir, "halberd.db")); err == nil {
+		t.Error("there is a SQLite database in the folder")
+	}
+	run(t, "backup", "--data", dir, "--database", address, "--to", filepath.Join(dir, "b")).refused(t, 2, "pg_dump", "pepper")
+	run(t, "recover", "--data", dir, "--database", address).refused(t, 1, "admin.key is still there")
+	if code := p.stop(); code != 0 {
+		t.Errorf("exit %d", code)
+	}
+	run(t, "restore", "--data", dir, "--database", address, "--from", "x").refused(t, 2, "pg_dump")
+	found, _ = doctor(t, dir, "--database", address)
+	expect(t, found, "durability", "warn", "fsync")
+	expect(t, found, "rows", "ok", "every MAC right")
+	if err := os.Rename(filepath.Join(dir, "admin.key"), filepath.Join(t.TempDir(), "lost")); err != nil {
+		t.Fatal(err)
+	}
+	run(t, "recover", "--data", dir, "--database", address).must(t)
+	again := serve(t, dir, "--database", address)
+	again.wants(kept, "VALID")
+	again.wants(revoked, "REVOKED")
+	again.create("by the recovered key")
+}
+
+// Doctor and recover make nothing where a server never was.
+func TestADatabaseWithoutHalberdIsLeftAlone(t *testing.T) {
+	address := postgres.Empty(t)
+	found, code := doctor(t, t.TempDir(), "--database", address)
+	if code == 0 {
+		t.Error("exit 0")
+	}
+	expect(t, found, "database", "fail", "nothing of Halberd", "start the server once")
+	run(t, "recover", "--data", t.TempDir(), "--database", address).refused(t, 1, "nothing of Halberd")
+}
+
+func TestTheDatabasesPasswordIsNeitherTakenFromArgvNorShown(t *testing.T) {
+	const secret = "s3cr3t-of-the-database"
+	dir := t.TempDir()
+	for _, address := range []string{
+		"postgres://halberd:" + secret + "@127.0.0.1/x", "postgres://halberd@127.0.0.1/x?password=" + secret,
+		"postgresql://:" + secret + "@/x", "postgres://halberd:" + secret + "%@127.0.0.1/x", "host=x password=" + secret, secret,
+	} {
+		o := run(t, "serve", "--data", dir, "--database", address)
+		o.refused(t, 2, "database")
+		if strings.Contains(o.String(), secret) {
+			t.Errorf("it is shown: %v", o)
+		}
+	}
+	file := filepath.Join(dir, "halberd.yaml")
+	if err := os.WriteFile(file, []byte("database: postgres://halberd:"+secret+"@127.0.0.1/x\n"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	run(t, "serve", "--data", dir, "--config", file).refused(t, 2, "PGPASSFILE")
+	variable := []string{"HALBERD_DATABASE=postgres://halberd:" + secret + "@127.0.0.1:1/x?connect_timeout=1"}
+	o := runEnv(t, variable, "serve", "--data", dir, "--print-config").must(t)
+	if strings.Contains(o.String(), secret) || !strings.Contains(o.out, "database: postgres://halberd@127.0.0.1:1/x") {
+		t.Error(o)
+	}
+}
+
+// The password of the variable is the one that is used, and a wrong one is said
+// at once, without it.
+func TestTheDatabasesPasswordOfTheVariableIsUsed(t *testing.T) {
+	pg := postgres.Server(t)
+	pg.Do(t, "CREATE ROLE keeper LOGIN PASSWORD 'right'")
+	pg.Do(t, "CREATE DATABASE guarded OWNER keeper")
+	hba := filepath.Join(pg.Data(), "pg_hba.conf")
+	former, err := os.ReadFile(hba)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := os.WriteFile(hba, append([]byte("host guarded keeper 127.0.0.1/32 scram-sha-256\n"), former...), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	pg.Do(t, "SELECT pg_reload_conf()")
+	address := func(password string) string {
+		u, err := url.Parse(pg.Address("guarded"))
+		if err != nil {
+			t.Fatal(err)
+		}
+		u.User = url.UserPassword("keeper", password)
+		return u.String()
+	}
+	dir := shortDir(t)
+	bad := launchUnder(t, []string{"env", "HALBERD_DATABASE=" + address("wr0ng-one")}, dir)
+	if bad.url != "" || !strings.Contains(bad.log.String(), "does not let this user in") || strings.Contains(bad.log.String(), "wr0ng") {
+		t.Errorf("with a wrong password: %s", bad.log)
+	}
+	if good := launchUnder(t, []string{"env", "HALBERD_DATABASE=" + address("right")}, dir); good.url == "" {
+		t.Errorf("with the right one: %s", good.log)
+	}
+}
+
+// A-68: of two first starts at once on one empty database one makes the pepper
+// and the admin key. The other makes neither, and joins once it has the pepper.
+func TestTwoFirstStartsAtOnceMakeOnePepperAndOneAdminKey(t *testing.T) {
+	for range 3 {
+		address := postgres.Empty(t)
+		dirs := []string{shortDir(t), shortDir(t)}
+		servers := make([]*process, 2)
+		var both sync.WaitGroup
+		for i := range servers {
+			both.Go(func() { servers[i] = launch(t, dirs[i], "--database", address) })
+		}
+		both.Wait()
+		has := func(name string) (in []int) {
+			for i, dir := range dirs {
+				if _, err := os.Stat(filepath.Join(dir, name)); err == nil {
+					in = append(in, i)
+				}
+			}
+			return in
+		}
+		peppers, keys := has("pepper"), has("admin.key")
+		if len(peppers) != 1 || len(keys) != 1 || peppers[0] != keys[0] {
+			t.Fatalf("peppers in %v, admin keys in %v\n%s\n%s", peppers, keys, servers[0].log, servers[1].log)
+		}
+		first := peppers[0]
+		if log := servers[1-first].log.String(); servers[1-first].url != "" || !strings.Contains(log, "the pepper is missing") || !strings.Contains(log, "another node") {
+			t.Errorf("the other says: %s", log)
+		}
+		pepper, err := os.ReadFile(filepath.Join(dirs[first], "pepper"))
+		if err != nil {
+			t.Fatal(err)
+		}
+		if err := os.WriteFile(filepath.Join(dirs[1-first], "pepper"), pepper, 0o600); err != nil {
+			t.Fatal(err)
+		}
+		made := servers[first].create("of the first")
+		second := serve(t, dirs[1-first], "--database", address)
+		a := second.call("POST", "/v1/api-keys/verify", adminKey(t, dirs[first]), fmt.Sprintf(`{"key":%q}`, made.secret))
+		if a.text("data", "code") != "VALID" {
+			t.Errorf("on the second: %s", a.body)
+		}
+		if keys := has("admin.key"); len(keys) != 1 {
+			t.Errorf("admin keys in %v", keys)
+		}
+	}
+}
+
+// A-24: with the database away checks go on, and what needs it is refused within
+// two seconds.
+func TestAChangeIsRefusedWhileTheDatabaseIsAway(t *testing.T) {
+	pg, err := pgtest.Start(pgtest.Options{Settings: []string{"fsync=off"}})
+	pgtest.Need(t, err)
+	t.Cleanup(func() { pg.Kill(); os.RemoveAll(pg.Dir()) })
+	p := serve(t, shortDir(t), "--database", pg.Address("postgres"))
+	m := p.create("before")
+	pg.Kill()
+	p.wants(m, "VALID")
+	a := p.call("POST", "/v1/api-keys", adminKey(t, p.dir), `{"label":"meanwhile"}`)
+	var body struct{ Error struct{ Code string } }
+	if err := json.Unmarshal([]byte(a.body), &body); err != nil || a.status != 503 || body.Error.Code != "UNAVAILABLE" {
+		t.Errorf("%d %s", a.status, a.body)
+	}
+	if err := pg.Restart("fsync=off"); err != nil {
+		t.Fatal(err)
+	}
+	p.create("after")
+	p.wants(m, "VALID")
+}
