@@ -423,6 +423,7 @@ func TestPrintConfigShowsWhatIsInEffect(t *testing.T) {
 	o := runEnv(t, []string{"HALBERD_LOG_LEVEL=debug"}, "serve", "--print-config", "--data", "/srv/halberd").must(t)
 	want := `listen: 127.0.0.1:8080
 data: /srv/halberd
+database: ""
 public_url: http://127.0.0.1:8080
 tls_cert: ""
 tls_key: ""
