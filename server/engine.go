@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io"
 	"log/slog"
+	"net/url"
 
 	"github.com/halberdhq/halberd"
 	"github.com/halberdhq/halberd/storage/postgres"
@@ -41,6 +42,17 @@ func (c Config) open(ctx context.Context, log *slog.Logger, existing bool) (engi
 		return sqlite.Open(ctx, c.Data, sqlite.Options{Log: log})
 	}
 	return postgres.Open(ctx, c.Database, c.Data, postgres.Options{Log: log, Password: c.databasePassword, Existing: existing})
+}
+
+// connection is the database's address with its password, for those who take
+// both in one. It is neither shown nor logged.
+func (c Config) connection() string {
+	u, err := url.Parse(c.Database)
+	if err != nil || c.databasePassword.IsZero() {
+		return c.Database
+	}
+	u.User = url.UserPassword(u.User.Username(), c.databasePassword.Reveal())
+	return u.String()
 }
 
 // inUse reports whether err says that another process holds the folder.

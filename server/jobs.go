@@ -24,6 +24,9 @@ func (in *instance) startJobs(ctx context.Context, c Config, svc *halberd.Servic
 
 // jobsDatabase is where jobs are kept: beside the keys.
 func (in *instance) jobsDatabase(c Config) jobs.Database {
+	if c.shared() {
+		return jobs.PostgreSQL(c.connection())
+	}
 	return jobs.SQLite(filepath.Join(c.Data, jobsFile))
 }
 
