@@ -156,6 +156,7 @@ const (
 	ActionSignOut            Action = "member.sign_out"    // every session of a member was ended
 	ActionUpdateSelf         Action = "member.update_self" // a member's own name or password
 	ActionReadAudit          Action = "audit.read"
+	ActionReadNodes          Action = "node.read"
 	ActionReadEvents         Action = "event.read"
 	ActionReadWebhooks       Action = "webhook.read"
 	ActionCreateWebhook      Action = "webhook.create"
@@ -214,7 +215,7 @@ func (a Actor) permits(act Action) bool {
 		ActionReadWebhooks, ActionCreateWebhook, ActionUpdateWebhook, ActionRotateWebhook, ActionDeleteWebhook,
 		ActionTestWebhook, ActionRedeliver:
 		return a.scopes.Holds(ScopeAdmin) && a.wide()
-	case ActionReadOrganizations, ActionCreateOrganization, ActionUpdateOrganization:
+	case ActionReadNodes, ActionReadOrganizations, ActionCreateOrganization, ActionUpdateOrganization:
 		return a.scopes.Holds(ScopeAdmin) && a.operator
 	}
 	return false

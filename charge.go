@@ -11,7 +11,7 @@ func managementLimit(perMinute, burst int) []readyLimit {
 		return nil
 	}
 	limits := ready(RateLimits{{Name: managementName, Limit: int64(perMinute), WindowSeconds: 60, Burst: int64(max(burst, 1))}})
-	limits[0].tag = nameTag("\x00" + managementName)
+	limits[0].tag, limits[0].whole = nameTag("\x00"+managementName), true
 	return limits
 }
 

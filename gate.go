@@ -72,7 +72,7 @@ func needs(act Action) string {
 		ActionReadWebhooks, ActionCreateWebhook, ActionUpdateWebhook, ActionRotateWebhook, ActionDeleteWebhook,
 		ActionTestWebhook, ActionRedeliver:
 		return "the scope admin, for the whole organization"
-	case ActionReadOrganizations, ActionCreateOrganization, ActionUpdateOrganization:
+	case ActionReadNodes, ActionReadOrganizations, ActionCreateOrganization, ActionUpdateOrganization:
 		return "an operator"
 	}
 	return "the scope admin"

@@ -1,6 +1,10 @@
 package halberd
 
-import "time"
+import (
+	"context"
+	"fmt"
+	"time"
+)
 
 // A node answers from memory, so it answers only while it holds a lease: leave
 // until an instant by which a revocation that it has not heard of is not
@@ -90,6 +94,34 @@ func (s *Service) dated(own time.Time) time.Time {
 		return own
 	}
 	return s.node.lease.Load().at(own)
+}
+
+// reachWait is how long a check waits for a revision.
+const reachWait = 100 * time.Millisecond
+
+// reach returns once the directory has a revision.
+func (s *Service) reach(ctx context.Context, revision int64) error {
+	late := time.NewTimer(reachWait)
+	defer late.Stop()
+	look := time.NewTicker(shortestPoll)
+	defer look.Stop()
+	for s.node != nil && s.dir.revision.Load() < revision {
+		s.node.nudge()
+		select {
+		case <-look.C:
+			continue
+		case <-late.C:
+		case <-ctx.Done():
+		}
+		break
+	}
+	if now := s.dir.revision.Load(); now < revision {
+		return &Error{
+			Code: CodeUnavailable, RetryAfter: time.Second,
+			Message: fmt.Sprintf("this node has reached revision %d, and the check asks for %d; try again, or ask another node", now, revision),
+		}
+	}
+	return nil
 }
 
 // Ready reports whether the Service may answer now; if not, the UNAVAILABLE that

@@ -67,14 +67,15 @@ func (l *RateLimit) window() time.Duration { return time.Duration(l.WindowSecond
 // its name, wherever it stands in a list: an edit of a list forgets nothing.
 type readyLimit struct {
 	RateLimit
-	rate gcra.Rate
-	tag  uint64 // of the name, and of depth where other keys may have other figures
+	rate  gcra.Rate
+	tag   uint64 // of the name, and of depth where other keys may have other figures
+	whole bool   // each node grants all of it
 }
 
 func ready(ls RateLimits) []readyLimit {
 	out := make([]readyLimit, len(ls))
 	for i, l := range ls {
-		out[i] = readyLimit{l, gcra.New(l.Limit, l.window(), l.Burst), nameTag(l.Name)}
+		out[i] = readyLimit{RateLimit: l, rate: gcra.New(l.Limit, l.window(), l.Burst), tag: nameTag(l.Name)}
 		if l.Per == PerExternalID {
 			out[i].tag ^= l.depth()
 		}
@@ -110,6 +111,7 @@ type limiter struct {
 	seeds [2]maphash.Seed // of external ids, which strangers may choose
 	clock func() time.Time
 	born  time.Time // the base of the monotonic clock that limits run on
+	share sharing
 
 	reading func() int64 // at, of the present
 }
@@ -164,8 +166,9 @@ func (l *limiter) take(v *Verdict, who *subject, limits []readyLimit, clock time
 		}
 		now := l.reading()
 		for j := range i {
-			if w := l.words.Get(l.place(who, &limits[j])); w != nil {
-				limits[j].rate.Give(w, at, now, cost)
+			k, rate, _ := l.part(who, &limits[j])
+			if w := l.words.Get(&k); w != nil {
+				rate.Give(w, at, now, cost)
 			}
 		}
 		l.look(v, who, limits, at, cost)
@@ -182,11 +185,13 @@ func (l *limiter) look(v *Verdict, who *subject, limits []readyLimit, at, cost i
 	all, never := true, false
 	for i := range limits {
 		var whole atomic.Int64
-		w := l.words.Get(l.place(who, &limits[i]))
+		k, rate, from := l.part(who, &limits[i])
+		w := l.words.Get(&k)
 		if w == nil {
 			w = &whole
 		}
-		st, retry, fits := limits[i].rate.Look(w, at, cost)
+		begin(w, from)
+		st, retry, fits := rate.Look(w, at, cost)
 		v.RateLimits.states[i] = st
 		if !fits {
 			all = false
@@ -201,19 +206,34 @@ func (l *limiter) look(v *Verdict, who *subject, limits []readyLimit, at, cost i
 }
 
 func (l *limiter) takeOne(who *subject, limit *readyLimit, at, cost int64) (gcra.State, time.Duration, bool) {
-	k := l.place(who, limit)
-	for w := l.words.Get(k); ; w = nil {
+	k, rate, from := l.part(who, limit)
+	for w := l.words.Get(&k); ; w = nil {
 		if w == nil {
-			w = l.words.Make(k)
+			w = l.words.Make(&k)
 		}
-		if st, retry, o := limit.rate.Take(w, at, cost, l.reading); o != gcra.Retired {
+		begin(w, from)
+		if st, retry, o := rate.Take(w, at, cost, l.reading); o != gcra.Retired {
 			return st, retry, o == gcra.Taken
 		}
 	}
 }
 
-func (l *limiter) place(who *subject, limit *readyLimit) *index.LazyKey {
-	k := who.words(limit.Per, &l.seeds)
+// part is where a limit's state is found, what of it this node grants, and what
+// a state begins with: 0 is a full burst.
+func (l *limiter) part(who *subject, limit *readyLimit) (k index.LazyKey, rate gcra.Rate, from int64) {
+	k = who.words(limit.Per, &l.seeds)
 	k[2] = limit.tag
-	return &k
+	sh := l.share.now.Load()
+	if sh == nil || limit.whole {
+		return k, limit.rate, 0
+	}
+	k[2] ^= sh.tag
+	rate, from = sh.of(limit)
+	return k, rate, from
+}
+
+func begin(w *atomic.Int64, from int64) {
+	if from != 0 && w.Load() == 0 {
+		w.CompareAndSwap(0, from)
+	}
 }

@@ -35,6 +35,11 @@ type node struct {
 	// set before the directory's revision says so.
 	changed atomic.Bool
 
+	// sharing is the incarnation that may grant its part of limits: the others
+	// have made room for it.
+	sharing atomic.Pointer[Incarnation]
+	life    context.Context // ends with Close
+
 	// These are the loop's.
 	entered bool  // under the incarnation me, and active
 	current bool  // the directory lacks nothing but what CatchUp will tell of
@@ -72,6 +77,7 @@ func newNode(s *Service, c Cluster, o *Options) (*node, error) {
 	}
 	n.lease.Store(&lease{})
 	n.peers.Store(1)
+	n.life, s.stop = context.WithCancel(context.Background())
 	return n, nil
 }
 
@@ -109,6 +115,9 @@ func (n *node) begin(ctx context.Context) error {
 	err := n.enter(ctx)
 	if err != nil {
 		n.leave()
+	}
+	if n.active() > 1 {
+		n.s.quotas.forfeited = Forfeits{} // what others hold is not lost
 	}
 	return err
 }
@@ -176,6 +185,9 @@ func (n *node) turn(ctx context.Context) error {
 // follow applies what others changed, and says so.
 func (n *node) follow(ctx context.Context) error {
 	if err := n.catchUp(ctx); err != nil {
+		return err
+	}
+	if err := n.reckon(ctx); err != nil {
 		return err
 	}
 	return n.acknowledge(ctx)
@@ -282,6 +294,21 @@ func (n *node) enter(ctx context.Context) (err error) {
 	n.changed.Store(true)
 	n.entered, n.told = true, 0
 	clear(n.watch)
+	if err := n.reckon(ctx); err != nil {
+		return err
+	}
+	if n.active() > 1 {
+		// The revision is at least that at which the node became active. Keys
+		// without limits need not wait for it.
+		revision, began := n.s.dir.revision.Load(), n.clock()
+		n.s.done.Go(func() {
+			if n.await(n.life, revision, began).Confirmed {
+				n.sharing.Store(&me)
+				n.changed.Store(true)
+				n.nudge()
+			}
+		})
+	}
 	return n.renew(ctx)
 }
 

@@ -524,3 +524,155 @@ func TestTwoFirstStartsEndWithOnePepper(t *testing.T) {
 
 // elapse lets time pass, in a bubble.
 func elapse(d time.Duration) { <-time.After(d) }
+
+// Without Redis each node grants its part of a limit: never more than burst +
+// rate × t on all of them together, also while nodes join, leave and are killed.
+func TestTheNodesTogetherNeverGrantMoreThanALimit(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		x := newSeveral(t, 2)
+		limit := halberd.RateLimit{Limit: 120, WindowSeconds: 60, Burst: 40}
+		k := x.nodes[0].Make(halberd.NewKey{RateLimits: limited(limit)})
+		began := time.Now()
+		var passed []time.Time
+		run := func(d time.Duration) {
+			for end := time.Now().Add(d); time.Now().Before(end); elapse(50 * time.Millisecond) {
+				for _, p := range x.nodes {
+					for range 3 {
+						if p.code(k.Secret) == "VALID" {
+							passed = append(passed, time.Now())
+						}
+					}
+				}
+			}
+		}
+		run(30 * time.Second)
+		x.join(memory.NewFolder())
+		run(30 * time.Second)
+		_ = x.nodes[0].Close()
+		run(30 * time.Second)
+		x.nodes[1].way.cut.Store(true)
+		run(time.Second)
+		x.join(memory.NewFolder()) // the cut node does not hear of it, and grants on until its lease ends
+		run(40 * time.Second)      // it is fenced meanwhile
+		x.nodes[1].way.cut.Store(false)
+		run(20 * time.Second)
+		x.join(memory.NewFolder())
+		x.join(memory.NewFolder())
+		run(40 * time.Second)
+		most := 0
+		for i := range passed {
+			for j := i; j < len(passed); j++ {
+				over := (j - i + 1) - 40 - int(2*passed[j].Sub(passed[i]).Seconds())
+				most = max(most, over)
+			}
+		}
+		if most > 1 { // the one at each end of a span
+			t.Errorf("%d more than burst + rate × t in some span", most)
+		}
+		whole := 40 + 2*int(time.Since(began).Seconds())
+		t.Logf("%d of %d that one node would have granted", len(passed), whole)
+		if len(passed) < whole/2 {
+			t.Errorf("%d of %d that one node would have granted", len(passed), whole)
+		}
+	})
+}
+
+// A quota is never exceeded by all nodes together, and what one gives back the
+// others may spend.
+func TestAQuotaIsSpentOnceOnAllNodes(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		x := newSeveral(t, 3)
+		k := x.nodes[0].Make(halberd.NewKey{Quota: quota(1000, halberd.RefillNone)})
+		passed := 0
+		spend := func(p *peer, n int) {
+			for range n {
+				if p.code(k.Secret) == "VALID" {
+					passed++
+				}
+			}
+		}
+		for range 10 {
+			for _, p := range x.nodes {
+				spend(p, 20)
+			}
+		}
+		spend(x.nodes[0], 1000)
+		spend(x.nodes[1], 1000)
+		_ = x.nodes[2].Close() // gives back what the others think is spent
+		x.nodes = x.nodes[:2]
+		for range 5 {
+			elapse(2 * time.Second)
+			for _, p := range x.nodes {
+				spend(p, 1000)
+			}
+		}
+		if passed != 1000 {
+			t.Errorf("%d uses of a quota of 1000", passed)
+		}
+		if err := x.nodes[0].Close(); err != nil {
+			t.Fatal(err)
+		}
+		_ = x.nodes[1].Close()
+		if again := x.join(memory.NewFolder()); again.Stats().Forfeited.Uses != 0 {
+			t.Errorf("%+v forfeited though all ended cleanly", again.Stats().Forfeited)
+		}
+	})
+}
+
+// A check may ask for the revision of a change: a node that has not heard of it
+// catches up, and one that cannot says nothing.
+func TestACheckWaitsForTheRevisionItAsksFor(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		x := newSeveral(t, 2)
+		a, b := x.nodes[0], x.nodes[1]
+		k := a.Make(halberd.NewKey{})
+		at := a.Stats().Revision
+		if v, err := b.Verify(t.Context(), halberd.Check{Secret: k.Secret, AtLeast: at}); err != nil || v.Revision < at {
+			t.Errorf("%v, %+v", err, v)
+		}
+		_, err := b.Verify(t.Context(), halberd.Check{Secret: k.Secret, AtLeast: at + 1})
+		b.Refused(err, halberd.CodeUnavailable)
+		one := fixture.New(t)
+		_, err = one.Verify(t.Context(), halberd.Check{Secret: one.Root, AtLeast: one.Stats().Revision + 1})
+		one.Refused(err, halberd.CodeUnavailable)
+		b.way.cut.Store(true)
+		c := a.Make(halberd.NewKey{})
+		_, err = b.Verify(t.Context(), halberd.Check{Secret: c.Secret, AtLeast: a.Stats().Revision})
+		b.Refused(err, halberd.CodeUnavailable)
+	})
+}
+
+// The list of nodes says how far each has come.
+func TestTheListOfNodes(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		x := newSeveral(t, 3)
+		elapse(time.Minute)
+		list, err := x.nodes[1].Nodes(t.Context(), x.nodes[1].Admin)
+		if err != nil || len(list) != 3 {
+			t.Fatal(list, err)
+		}
+		this := 0
+		for _, n := range list {
+			if n.This {
+				this++
+			}
+			if n.State != halberd.NodeActive || n.Behind != 0 || n.Lease != lease || n.Name != "node" || time.Since(n.SeenAt) > lease {
+				t.Errorf("%+v", n)
+			}
+		}
+		if this != 1 {
+			t.Errorf("%d of them are the one that was asked", this)
+		}
+		st := x.nodes[1].Stats().Node
+		if st == nil || st.Nodes != 3 || st.Left < lease/2 || st.Sealed {
+			t.Errorf("%+v", st)
+		}
+		holder := x.nodes[0].Make(halberd.NewKey{Wide: true, Scopes: halberd.Some(halberd.MustScopes("admin"))})
+		_, err = x.nodes[1].Nodes(t.Context(), x.nodes[1].Actor(holder.Secret))
+		x.nodes[1].Refused(err, halberd.CodeForbidden)
+	})
+	one := fixture.New(t)
+	if list, err := one.Nodes(t.Context(), one.Admin); err != nil || len(list) != 1 || !list[0].This {
+		t.Errorf("one process: %v, %v", list, err)
+	}
+}

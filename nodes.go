@@ -1,8 +1,11 @@
 package halberd
 
 import (
+	"bytes"
 	"context"
+	"encoding/hex"
 	"errors"
+	"sync/atomic"
 	"time"
 )
 
@@ -32,13 +35,18 @@ func (n *node) reckon(ctx context.Context) error {
 }
 
 func (n *node) count(rows []NodeRecord) {
-	peers := int64(1)
+	me := n.me.Load()
+	peers, rank := int64(1), int64(0)
 	for i := range rows {
-		if rows[i].State == NodeActive && !n.is(rows[i].Incarnation) {
+		if r := &rows[i]; r.State == NodeActive && r.Incarnation != *me {
 			peers++
+			if bytes.Compare(r.Incarnation[:], me[:]) < 0 {
+				rank++
+			}
 		}
 	}
 	n.peers.Store(peers)
+	n.s.limiter.share.divide(peers, rank, n.s.limiter.reading(), peers > 1 && n.sharing.Load() != me)
 }
 
 // look sees after the list once in a lease: an active node that was not renewed
@@ -94,7 +102,93 @@ func (n *node) fence(ctx context.Context, who Incarnation, renewals int64) {
 	}
 }
 
-// waits counts how long changes waited for other nodes.
-type waits struct{}
+// WaitBounds are the upper ends of NodeStats.Waits, the last one being none.
+func WaitBounds() []time.Duration { return waitBounds[:] }
 
-func (w *waits) note(Propagation) {}
+var waitBounds = [...]time.Duration{
+	2 * time.Millisecond, 5 * time.Millisecond, 10 * time.Millisecond, 25 * time.Millisecond, 50 * time.Millisecond, 100 * time.Millisecond,
+	250 * time.Millisecond, time.Second, 2500 * time.Millisecond, 10 * time.Second, 30 * time.Second, 2 * time.Minute,
+}
+
+// waits counts how long changes waited for other nodes.
+type waits struct {
+	up    [len(waitBounds) + 1]atomic.Int64
+	sum   atomic.Int64 // nanoseconds
+	short atomic.Int64 // not confirmed
+}
+
+func (w *waits) note(p Propagation) {
+	i := 0
+	for i < len(waitBounds) && p.Waited > waitBounds[i] {
+		i++
+	}
+	w.up[i].Add(1)
+	w.sum.Add(int64(p.Waited))
+	if !p.Confirmed {
+		w.short.Add(1)
+	}
+}
+
+// NodeStats is what one of several nodes can say of itself.
+type NodeStats struct {
+	Sealed      bool          // it answers nothing until it is restarted
+	Lease       time.Duration // how long one lasts
+	Left        time.Duration // of the one it holds; 0: none
+	Nodes       int           // active ones, this one too
+	Lag         int64         // revisions that its last renewal found unapplied
+	Waits       []int64       // changes by how long they waited, by WaitBounds
+	Waited      time.Duration // all of them together
+	Unconfirmed int64         // changes answered before every node had them
+}
+
+func (n *node) stats() *NodeStats {
+	st := &NodeStats{
+		Sealed: n.sealed.Load() != nil, Lease: n.length, Left: n.lease.Load().left(n.clock()), Nodes: n.active(), Lag: n.lag.Load(),
+		Waited: time.Duration(n.waits.sum.Load()), Unconfirmed: n.waits.short.Load(), Waits: make([]int64, len(n.waits.up)),
+	}
+	for i := range n.waits.up {
+		st.Waits[i] = n.waits.up[i].Load()
+	}
+	return st
+}
+
+// NodeInfo is a row of the list of nodes, as people see it.
+type NodeInfo struct {
+	Name     string
+	This     bool // the node that was asked
+	State    NodeState
+	Revision int64 // up to which it has applied every change, as far as it has said
+	Behind   int64 // revisions of the node that was asked which it has not said it applied
+	Lease    time.Duration
+	SeenAt   time.Time // of its last renewal, by the database's clock
+	Version  string
+	Life     string // tells one life of a node from the next
+}
+
+// Nodes lists the nodes that share the store. A store of one process has one.
+func (s *Service) Nodes(ctx context.Context, by Actor) ([]NodeInfo, error) {
+	if err := s.Permit(by, ActionReadNodes); err != nil {
+		return nil, err
+	}
+	revision := s.dir.revision.Load()
+	if s.node == nil {
+		return []NodeInfo{{Name: s.name, This: true, State: NodeActive, Revision: revision, SeenAt: s.stamp(), Version: s.version}}, nil
+	}
+	rows, err := s.node.roster.read(ctx)
+	if err != nil {
+		return nil, outward(err)
+	}
+	out := make([]NodeInfo, len(rows))
+	for i := range rows {
+		r := &rows[i]
+		out[i] = NodeInfo{
+			Name: r.Name, This: s.node.is(r.Incarnation), State: r.State, Revision: r.Applied, Lease: r.Lease, Version: r.Version,
+			SeenAt: time.UnixMilli(r.SeenAt).UTC(), Life: hex.EncodeToString(r.Incarnation[:8]),
+		}
+		if out[i].This {
+			out[i].Revision = max(r.Applied, revision)
+		}
+		out[i].Behind = max(revision-out[i].Revision, 0)
+	}
+	return out, nil
+}

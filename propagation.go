@@ -43,6 +43,7 @@ func (n *node) propagate(ctx context.Context, r *Request, e effect, revision int
 		ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), wideningWait)
 		defer cancel()
 		p := n.await(ctx, revision, began)
+		n.waits.note(p)
 		p.EffectiveBy = time.Time{}
 		return p, nil
 	}
@@ -53,6 +54,7 @@ func (n *node) propagate(ctx context.Context, r *Request, e effect, revision int
 		defer cancel()
 	}
 	p := n.await(waiting, revision, began)
+	n.waits.note(p)
 	if p.Confirmed || r.Async && ctx.Err() == nil {
 		return p, nil
 	}
@@ -79,7 +81,6 @@ func (n *node) await(ctx context.Context, revision int64, began time.Time) Propa
 		late  map[Incarnation]silent
 		pause = shortestPoll
 	)
-	defer func() { n.waits.note(p) }()
 	for {
 		rows, err := n.roster.read(ctx)
 		now := n.clock()

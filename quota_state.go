@@ -23,6 +23,7 @@ type quotas struct {
 	seeds  *[2]maphash.Seed
 	store  Store
 	clock  func() time.Time
+	peers  func() int64 // processes that share the store, this one too; nil: it is this one's alone
 
 	mu      sync.Mutex // guards closed, and the beginning of fetches
 	closed  bool
@@ -60,6 +61,8 @@ type quotaState struct {
 
 	mu    sync.Mutex // held to change what a lock-free take only reads
 	id    QuotaID    // set with the first fetch
+	lent  int64      // this process's part of the record's Lent in the period; written by fetches
+	asked time.Time  // when the store was last asked
 	fetch *fetch     // under way, or nil
 }
 
@@ -219,7 +222,7 @@ func (qs *quotas) next(k *index.LazyKey, who *subject, d *draw) (f *fetch, left 
 			return nil, left, true, nil
 		}
 		held = st.held.Load()
-		if left = d.quota.Limit - (st.taken.Load() - held); left < d.cost {
+		if left = d.quota.Limit - (st.taken.Load() - held); left < d.cost && !qs.outdated(st) {
 			return nil, max(left, 0), false, nil
 		}
 	}
@@ -247,6 +250,7 @@ func (qs *quotas) begin(st *quotaState, q Quota, begin, end, need int64) bool {
 		defer cancel()
 		r, got, err := qs.lend(ctx, st, q, begin, end, need)
 		st.mu.Lock()
+		st.asked = qs.clock()
 		if err == nil {
 			if st.period.Load() != r.Period+1 {
 				st.held.Store(0) // of a period that is over
@@ -266,6 +270,7 @@ func (qs *quotas) begin(st *quotaState, q Quota, begin, end, need int64) bool {
 // lend takes a chunk from the store. A period that the store knows to be later
 // is kept: a clock that went back refills nothing.
 func (qs *quotas) lend(ctx context.Context, st *quotaState, q Quota, begin, end, need int64) (r QuotaRecord, got int64, err error) {
+	lent := int64(0)
 	err = qs.store.Update(ctx, func(tx Tx) error {
 		if r, err = tx.Quota(st.id); err != nil && !errors.Is(err, ErrNotFound) {
 			return err
@@ -281,15 +286,38 @@ func (qs *quotas) lend(ctx context.Context, st *quotaState, q Quota, begin, end,
 			got = 0 // this will be refused; what is left is for those it is enough for
 			return nil
 		}
-		got = max(need, remaining/chunkParts)
-		r.Taken += got
-		r.Lent = got
-		if st.period.Load() == r.Period+1 {
-			r.Lent += max(st.held.Load(), 0)
+		parts := int64(chunkParts)
+		if qs.peers != nil {
+			parts *= qs.peers()
 		}
+		got = max(need, remaining/parts)
+		r.Taken += got
+		mine := got
+		same := st.period.Load() == r.Period+1
+		if same {
+			mine += max(st.held.Load(), 0)
+		}
+		switch {
+		case qs.peers == nil:
+			r.Lent = mine
+		case same:
+			r.Lent += mine - st.lent
+		default:
+			r.Lent += mine
+		}
+		lent = mine
 		return tx.PutQuota(r)
 	})
+	if err == nil && got > 0 {
+		st.lent = lent
+	}
 	return r, got, err
+}
+
+// outdated reports whether another process may have given back since the store
+// was asked. Called with st.mu held.
+func (qs *quotas) outdated(st *quotaState) bool {
+	return qs.peers != nil && qs.peers() > 1 && qs.clock().Sub(st.asked) >= time.Second
 }
 
 // give returns what a take took, for a check that was refused further on.
@@ -333,8 +361,8 @@ func (qs *quotas) close(ctx context.Context) error {
 	qs.mu.Unlock()
 	qs.fetches.Wait()
 	type back struct {
-		id           QuotaID
-		period, held int64
+		id                 QuotaID
+		period, held, lent int64
 	}
 	var all []back
 	qs.states.Each(func(_ *index.LazyKey, st *quotaState) {
@@ -343,7 +371,7 @@ func (qs *quotas) close(ctx context.Context) error {
 		if st.period.Load() == 0 || st.held.Load() == forgotten {
 			return
 		}
-		all = append(all, back{st.id, st.period.Load() - 1, st.held.Swap(0)})
+		all = append(all, back{st.id, st.period.Load() - 1, st.held.Swap(0), st.lent})
 	})
 	for len(all) > 0 {
 		part := all[:min(len(all), giveBatch)]
@@ -360,7 +388,10 @@ func (qs *quotas) close(ctx context.Context) error {
 				if b.held == 0 && r.Lent == 0 {
 					continue
 				}
-				r.Taken, r.Lent = r.Taken-b.held, 0
+				r.Taken -= b.held
+				if r.Lent -= b.lent; qs.peers == nil {
+					r.Lent = 0
+				}
 				if err := tx.PutQuota(r); err != nil {
 					return err
 				}

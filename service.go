@@ -17,14 +17,15 @@ import (
 // keys. Every method asks the same gate before it does anything. Safe for
 // concurrent use.
 type Service struct {
-	store Store
-	seal  *seal
-	dir   *directory
-	tally tally.Tally[identity]
-	uses  tally.Samples // by whom keys were used since the last flush
-	log   *slog.Logger
-	clock func() time.Time
-	node  *node // nil: the store is this process's alone
+	store         Store
+	seal          *seal
+	dir           *directory
+	tally         tally.Tally[identity]
+	uses          tally.Samples // by whom keys were used since the last flush
+	log           *slog.Logger
+	clock         func() time.Time
+	node          *node  // nil: the store is this process's alone
+	name, version string // for people
 
 	limiter    *limiter
 	management []readyLimit // of each credential's calls; empty: none
@@ -47,7 +48,7 @@ type Service struct {
 
 	filled   chan struct{} // of one place: see OutboxFilled
 	closing  chan struct{}
-	stop     context.CancelFunc // of node.run; nil: there is none
+	stop     context.CancelFunc // of node.life; nil: there is no node
 	closed   atomic.Bool
 	flushing sync.Mutex // held while the tally is drained and stored
 	flushed  usageFlush
@@ -101,6 +102,7 @@ func New(ctx context.Context, store Store, o Options) (*Service, error) {
 	s := &Service{
 		store: store, log: o.Logger, clock: o.Now, passwords: o.Passwords, endpoints: o.Endpoints,
 		filled: make(chan struct{}, 1), closing: make(chan struct{}),
+		name: o.NodeName, version: o.Version,
 	}
 	if s.log == nil {
 		s.log = slog.New(slog.DiscardHandler)
@@ -123,12 +125,17 @@ func New(ctx context.Context, store Store, o Options) (*Service, error) {
 		if s.node, err = newNode(s, c, &o); err != nil {
 			return nil, err
 		}
+		s.quotas.peers = s.node.peers.Load
 	}
 	store.Follow(s.apply)
 	if err := s.openSeal(ctx, o.Pepper); err != nil {
 		return nil, err
 	}
 	if err := s.open(ctx); err != nil {
+		if s.stop != nil {
+			s.stop()
+			s.done.Wait()
+		}
 		return nil, err
 	}
 	if lost := s.quotas.forfeited; lost.Uses > 0 {
@@ -140,9 +147,7 @@ func New(ctx context.Context, store Store, o Options) (*Service, error) {
 	}
 	s.done.Go(func() { s.flushLoop(every) })
 	if s.node != nil {
-		var running context.Context
-		running, s.stop = context.WithCancel(context.Background())
-		s.done.Go(func() { s.node.run(running) })
+		s.done.Go(func() { s.node.run(s.node.life) })
 	}
 	return s, nil
 }
@@ -243,6 +248,7 @@ type Stats struct {
 	Verdicts map[VerdictCode]int64 // since the start; VALID up to the last flush
 	Guesses  int64                 // bad credentials beyond the bound of their address, since the start
 	Usage    UsageStats
+	Node     *NodeStats // nil: the store is this process's alone
 
 	Forfeited Forfeits // when this Service began
 }
@@ -265,6 +271,9 @@ func (s *Service) Stats() Stats {
 		Keys: s.dir.keys.Len(), Revision: s.dir.revision.Load(), Damaged: damaged, Verdicts: map[VerdictCode]int64{},
 		Guesses: s.guesses.beyond.Load(), Usage: s.flushed.stats(s.tally.Dropped()),
 		Forfeited: s.quotas.forfeited,
+	}
+	if s.node != nil {
+		st.Node = s.node.stats()
 	}
 	for i, name := range verdictNames {
 		st.Verdicts[name] = s.verdicts[i].Load()

@@ -53,6 +53,10 @@ type Check struct {
 	FiltersResources bool
 	// Within bounds whose keys are known at all. Zero: every key.
 	Within Reach
+	// AtLeast is the revision that the state must have that it is judged by, as a
+	// change or another verdict told it: a node that is behind catches up first, and
+	// is UNAVAILABLE if it cannot in a tenth of a second. Zero: any.
+	AtLeast int64
 }
 
 // MaxCost bounds Check.Cost.
@@ -92,6 +96,11 @@ func (s *Service) Verify(ctx context.Context, c Check) (Verdict, error) {
 	}
 	if err := c.price(); err != nil {
 		return v, err
+	}
+	if c.AtLeast > s.dir.revision.Load() {
+		if err := s.reach(ctx, c.AtLeast); err != nil {
+			return v, err
+		}
 	}
 	if err := s.decide(ctx, &c, &v); err != nil {
 		return Verdict{}, err
@@ -283,6 +292,9 @@ func (s *Service) decideWhat(ctx context.Context, c *Check, v *Verdict, e *entry
 // The quota, which may have to wait, is asked once the limits would let the
 // check through.
 func (s *Service) spend(ctx context.Context, v *Verdict, who *subject, limits []readyLimit, quota *Quota, m moment, cost int64) (VerdictCode, error) {
+	if len(limits) > 0 && s.limiter.share.closed() {
+		return "", errNotShared()
+	}
 	if quota == nil {
 		if len(limits) > 0 && !s.limiter.take(v, who, limits, m.own, cost) {
 			return RateLimited, nil

@@ -23,6 +23,9 @@ func New(limit int64, window time.Duration, burst int64) Rate {
 	return Rate{unit: unit, burst: min(burst, math.MaxInt64/2/unit)}
 }
 
+// Full is how far ahead of the clock a word lies when all is spent.
+func (r Rate) Full() int64 { return r.burst * r.unit }
+
 // State is where a limit stands after a take.
 type State struct {
 	Remaining int64         // whole units that could be taken now
