@@ -43,7 +43,7 @@ func (s *Service) Events(ctx context.Context, by Actor, q EventQuery) (out Event
 		if !q.After.IsZero() {
 			e, err := s.eventOf(r, by, q.After)
 			if isAbsent(err) {
-				return Invalid("after_id", "must be an event that is still kept: begin without it")
+				return Invalid("after", "must be an event that is still kept: begin without it")
 			}
 			if err != nil {
 				return err

@@ -208,7 +208,7 @@ func (h *happening) tell(a *AuditRecord) error {
 			return fmt.Errorf("changes of an audit record: %w", err)
 		}
 	}
-	if fields := slices.Sorted(maps.Keys(changes)); len(fields) > 0 {
+	if fields := slices.Sorted(maps.Keys(changes)); len(fields) > 0 && h.Version > 1 {
 		h.data["changed"] = fields
 	}
 	h.Type = string(refined(EventType(h.Type), Action(a.Action), changes))

@@ -11,7 +11,7 @@ func TestPathsAreNotRedirected(t *testing.T) {
 	s := serve(t)
 	for _, path := range []string{
 		"/v1//api-keys", "/v1/./api-keys", "/v1/x/../api-keys", "/v1/api-keys/", "/v1/api-keys/%2e%2e/whoami", "/v1%2fapi-keys",
-		"/v1", "/v1/", "/v1/nothing", "/v1/webhooks", "/v1/api-keys/bulk/x", "/api//api-keys", "/api/../api/api-keys",
+		"/v1", "/v1/", "/v1/nothing", "/v1/webhooks/", "/v1/api-keys/bulk/x", "/api//api-keys", "/api/../api/api-keys",
 	} {
 		a := s.lines(path, "Authorization: Bearer "+s.Root.Reveal())
 		a.refuses(t, 404, "NOT_FOUND")

@@ -2,6 +2,7 @@ package dialect_test
 
 import (
 	"net/http"
+	"regexp"
 	"strings"
 	"testing"
 
@@ -52,9 +53,21 @@ var rules = map[string]struct{ own, elsewhere string }{
 	"POST /v1/members/{id}/invite":      {"401 403 403 403 403 200 200", "- 404 404"},
 	"DELETE /v1/members/{id}":           {"401 403 403 403 403 200 200", "- 404 404"},
 	"GET /v1/audit-events":              {"401 403 403 403 200 200 200", "- 404 404"},
-	"GET /api/api-keys":                 {"401 200 200 403 200 200 200", "- - -"},
-	"POST /api/api-keys":                {"401 403 403 403 201 201 201", "- - -"},
-	"DELETE /api/api-keys/{id}":         {"401 403 403 403 200 200 200", "404 404 404"},
+	"GET /v1/events":                    {"401 403 403 403 200 200 200", "- 404 404"},
+	"GET /v1/webhooks":                  {"401 403 403 403 403 200 200", "- 404 404"},
+	"POST /v1/webhooks":                 {"401 403 403 403 403 201 201", "- 404 404"},
+	"GET /v1/webhooks/{id}":             {"401 403 403 403 403 200 200", "- 404 404"},
+	"PATCH /v1/webhooks/{id}":           {"401 403 403 403 403 200 200", "- 404 404"},
+	"DELETE /v1/webhooks/{id}":          {"401 403 403 403 403 200 200", "- 404 404"},
+	"GET /v1/webhooks/{id}/deliveries":  {"401 403 403 403 403 200 200", "- 404 404"},
+	"POST /v1/webhooks/{id}/test":       {"401 403 403 403 403 202 202", "- 404 404"},
+
+	"POST /v1/webhooks/{id}/rotate-secret":             {"401 403 403 403 403 200 200", "- 404 404"},
+	"POST /v1/webhooks/{id}/deliveries/{id}/redeliver": {"401 403 403 403 403 202 202", "- 404 404"},
+
+	"GET /api/api-keys":         {"401 200 200 403 200 200 200", "- - -"},
+	"POST /api/api-keys":        {"401 403 403 403 201 201 201", "- - -"},
+	"DELETE /api/api-keys/{id}": {"401 403 403 403 200 200 200", "404 404 404"},
 }
 
 // site is where a thing is: a project of an organization.
@@ -98,11 +111,15 @@ func (s *server) thing(op, where string, own site, neighbor, foreign site) reque
 		}
 	case strings.Contains(path, "/organizations/{"):
 		id = at.org.String()
+	case strings.Contains(path, "/webhooks/{"):
+		id = halberd.NewWebhookID().String()
+		if where != "absent" {
+			var delivered halberd.DeliveryID
+			id, delivered = s.webhook(at.org)
+			path = strings.Replace(path, "/deliveries/{id}", "/deliveries/"+delivered.String(), 1)
+		}
 	}
-	if before, rest, found := strings.Cut(path, "{"); found {
-		_, after, _ := strings.Cut(rest, "}")
-		q.path = before + id + after
-	}
+	q.path = strings.ReplaceAll(path, "{id}", id)
 	named := where != "own"
 	switch op {
 	case "POST /v1/api-keys":
@@ -137,7 +154,12 @@ func (s *server) thing(op, where string, own site, neighbor, foreign site) reque
 		if named {
 			q.body = `{"email":` + quoted(address()) + `,"role":"read","organization_id":"` + at.org.String() + `"}`
 		}
-	case "GET /v1/projects", "GET /v1/members", "GET /v1/audit-events":
+	case "POST /v1/webhooks":
+		q.body = `{"url":"https://93.184.216.34/","events":["key.*"]}`
+		if named {
+			q.body = `{"url":"https://93.184.216.34/","events":[],"organization_id":"` + at.org.String() + `"}`
+		}
+	case "GET /v1/projects", "GET /v1/members", "GET /v1/audit-events", "GET /v1/events", "GET /v1/webhooks":
 		if named {
 			q.path += "?organization_id=" + at.org.String()
 		}
@@ -161,17 +183,33 @@ func (s *server) invite(org halberd.OrganizationID) halberd.Invited {
 	return in
 }
 
+// webhook makes a webhook and a delivery to it.
+func (s *server) webhook(org halberd.OrganizationID) (string, halberd.DeliveryID) {
+	s.t.Helper()
+	must := func(err error) {
+		if err != nil {
+			s.t.Fatal(err)
+		}
+	}
+	h, err := s.CreateWebhook(s.Ctx(), s.Admin, halberd.NewWebhook{Organization: org, URL: "https://93.184.216.34/"})
+	must(err)
+	_, err = s.TestWebhook(s.Ctx(), s.Admin, h.Webhook.ID)
+	must(err)
+	for more := true; more; {
+		_, more, err = s.Relay(s.Ctx())
+		must(err)
+	}
+	log, err := s.WebhookDeliveries(s.Ctx(), s.Admin, h.Webhook.ID, "", halberd.Page{})
+	must(err)
+	return h.Webhook.ID.String(), log.List[0].ID
+}
+
 // Every operation × every caller × where the thing is (A-15, A-19, A-21,
 // A-95).
 func TestWhoMayDoWhat(t *testing.T) {
 	table := map[string]bool{}
 	for _, op := range append(enveloped.Operations(), plain.Operations()...) {
-		path := op.Path
-		if before, rest, found := strings.Cut(path, "{"); found {
-			_, after, _ := strings.Cut(rest, "}")
-			path = before + "{id}" + after
-		}
-		table[op.Method+" "+path] = true
+		table[op.Method+" "+regexp.MustCompile(`\{\w+\}`).ReplaceAllString(op.Path, "{id}")] = true
 	}
 	for op := range table {
 		if _, ok := rules[op]; !ok {
@@ -264,6 +302,9 @@ func anonymous(a answer) string {
 func absentBody(op string) string {
 	if strings.Contains(op, " /api/") {
 		return `{"error":{"code":"NOT_FOUND","message":"not found","requestId":"req"}}`
+	}
+	if strings.Contains(op, "/webhooks/{") {
+		return `{"error":{"code":"ENDPOINT_NOT_FOUND","message":"endpoint not found"},"meta":{"request_id":"req"}}`
 	}
 	return `{"error":{"code":"NOT_FOUND","message":"not found"},"meta":{"request_id":"req"}}`
 }

@@ -97,6 +97,27 @@ var scripts = map[string]script{
 		{as: "root", line: "DELETE /v1/members/$m?keys=suspend"},
 		{as: "root", line: "GET /v1/members/$m"},
 	},
+	"v1-events-and-webhooks": {
+		{as: "root", line: "POST /v1/webhooks", keep: "w", body: `{"url":"https://93.184.216.34/hooks","events":["key.*","project.deleted"]}`},
+		{as: "root", line: "POST /v1/webhooks", body: `{"url":"https://93.184.216.34/"}`},
+		{as: "root", line: "POST /v1/webhooks", keep: "s", body: `{"url":"https://93.184.216.34/services/T0/B0/aVerySecretWord","events":["alert.*"],"format":"slack"}`},
+		{as: "root", line: "PATCH /v1/webhooks/$w", body: `{"url":"https://93.184.216.34/b","events":["*"],"active":false}`},
+		{as: "root", line: "POST /v1/webhooks/$w/test"},
+		{as: "root", line: "PATCH /v1/webhooks/$w", body: `{"active":true}`},
+		{as: "root", line: "POST /v1/webhooks/$w/test"},
+		{as: "root", line: "POST /v1/webhooks/$w/rotate-secret", body: `{"overlap_seconds":3600}`},
+		{as: "root", line: "POST /v1/webhooks/$w/rotate-secret"},
+		{as: "root", line: "GET /v1/webhooks?limit=1"},
+		{as: "root", line: "GET /v1/webhooks/$w"},
+		{as: "root", line: "GET /v1/webhooks/$w/deliveries?state=failed"},
+		{as: "root", line: "POST /v1/webhooks/$w/deliveries/$w/redeliver"},
+		{as: "root", line: "POST /v1/api-keys", keep: "k", body: `{"label":"Acme"}`},
+		{as: "root", line: "GET /v1/events?type=key.*,webhook.test&target=$k"},
+		{as: "root", line: "GET /v1/events?type=webhook.created,webhook.updated&sort=-at&limit=2"},
+		{as: "k", line: "GET /v1/events"},
+		{as: "root", line: "DELETE /v1/webhooks/$w"},
+		{as: "root", line: "GET /v1/webhooks/$w"},
+	},
 }
 
 // HALBERD_GOLDEN=write (make golden) writes the files anew.
@@ -116,7 +137,7 @@ func TestConversationsAsKept(t *testing.T) {
 				}
 				a := s.send(q)
 				if step.keep != "" {
-					for _, at := range []string{"data.key_id", "apiKey.id", "data.member_id", "data.project_id", "data.organization_id"} {
+					for _, at := range []string{"data.key_id", "apiKey.id", "data.member_id", "data.webhook_id", "data.project_id", "data.organization_id"} {
 						if ids[step.keep] == "" {
 							ids[step.keep] = a.text(at)
 						}
@@ -159,8 +180,9 @@ func expand(text string, ids, secrets map[string]string) string {
 }
 
 var (
-	anID    = regexp.MustCompile(`\b(key|mem|prj|org|aud|req)_[0-9a-z]{26}\b`)
+	anID    = regexp.MustCompile(`\b(key|mem|prj|org|aud|req|evt|whk|dlv)_[0-9a-z]{26}\b`)
 	aSecret = regexp.MustCompile(`\b([a-z]+_(?:live|invite))_[0-9A-Za-z]{32}\b`)
+	aSigner = regexp.MustCompile(`\bwhsec_[0-9A-Za-z+/=]{44}`)
 	aHint   = regexp.MustCompile(`\b([a-z]+_live)_[0-9A-Za-z]{3}\b`)
 	aCursor = regexp.MustCompile(`("next_cursor": )"[^"]+"`)
 )
@@ -168,6 +190,7 @@ var (
 // anonymize numbers the ids of a conversation and blots out what is random.
 func anonymize(text string) string {
 	text = aSecret.ReplaceAllString(text, "${1}_<32 characters>")
+	text = aSigner.ReplaceAllString(text, "whsec_<44 characters>")
 	text = aHint.ReplaceAllString(text, "${1}_abc")
 	text = aCursor.ReplaceAllString(text, `${1}"<cursor>"`)
 	var seen []string

@@ -93,6 +93,22 @@ func TestS2(t *testing.T) {
 		s.root("POST", "/v1/api-keys", `{"label":7}`).names(t, "label")
 		s.root("POST", "/v1/api-keys", `{"labl":"x"}`).names(t, "labl")
 	})
+	t.Run("S2-13 the sample's messages, of a webhook API", func(t *testing.T) {
+		for _, address := range []string{"", "nonsense", "http://93.184.216.34/", "ftp://93.184.216.34/", "https://169.254.169.254/latest"} {
+			got := s.root("POST", "/v1/webhooks", `{"url":`+quoted(address)+`,"events":[]}`)
+			got.refuses(t, 400, "INVALID_REQUEST")
+			if got.text("error.field") != "url" || !strings.HasPrefix(got.text("error.message"), "endpoint must be a valid HTTPS URL") {
+				t.Error(got.body)
+			}
+		}
+		for _, id := range []string{"whk_01h455vb4pex5vsknk084sn02q", "whk_x", "x"} {
+			got := s.root("GET", "/v1/webhooks/"+id, "")
+			got.refuses(t, 404, "ENDPOINT_NOT_FOUND")
+			if got.text("error.message") != "endpoint not found" {
+				t.Error(got.body)
+			}
+		}
+	})
 	t.Run("S2-14 no key, or no good one, is UNAUTHORIZED", func(t *testing.T) {
 		for _, h := range []string{"", "Bearer hb_live_nonsense", "Basic eA=="} {
 			q := request{method: "POST", path: "/v1/api-keys", body: "{}", header: map[string][]string{}}

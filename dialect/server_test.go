@@ -18,6 +18,8 @@ import (
 	"github.com/halberdhq/halberd/dialect/enveloped"
 	"github.com/halberdhq/halberd/dialect/plain"
 	"github.com/halberdhq/halberd/internal/fixture"
+	"github.com/halberdhq/halberd/notify"
+	"github.com/halberdhq/halberd/storage/memory"
 )
 
 // server is a Service with both dialects in front.
@@ -30,7 +32,9 @@ type server struct {
 
 func serve(t *testing.T) *server {
 	t.Helper()
-	return serveOn(t, fixture.New(t))
+	hooks := notify.NewWebhooks(notify.Options{})
+	t.Cleanup(hooks.Close)
+	return serveOn(t, fixture.With(t, memory.New(), fixture.NewClock(), halberd.Options{Endpoints: hooks}))
 }
 
 func serveOn(t *testing.T, w *fixture.World) *server {
