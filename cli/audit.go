@@ -1,6 +1,7 @@
 package cli
 
 import (
+	"context"
 	"fmt"
 	"strings"
 
@@ -87,4 +88,28 @@ func auditRow(e *wire.AuditEvent) []cell {
 		text(e.At.UTC().Format("2006-01-02 15:04:05Z")), text(e.Action), text(target), text(e.Actor.ID),
 		outcome, text(deref(e.ClientIP)), text(strings.Join(sorted(names), ",")),
 	}
+}
+
+// followAudit prints events as they are recorded, from now on unless the query
+// says from when.
+func (a *app) followAudit(ctx context.Context, api *client.Client, q client.AuditQuery) error {
+	q.Ascending = true
+	if q.After == "" && q.From == "" {
+		last, err := api.Audit.List(ctx, client.AuditQuery{OrganizationID: q.OrganizationID, PageOf: client.PageOf{Limit: 1}})
+		if err != nil {
+			return err
+		}
+		if len(last.Items) > 0 {
+			q.After = last.Items[0].AuditID
+		}
+	}
+	q.Limit = pageSize
+	return follow(ctx, a, feed[wire.AuditEvent]{
+		after: func(ctx context.Context, id string) (client.Page[wire.AuditEvent], error) {
+			q.After = id
+			return api.Audit.List(ctx, q)
+		},
+		id:  func(e *wire.AuditEvent) string { return e.AuditID },
+		row: auditRow,
+	}, q.After)
 }

@@ -25,6 +25,7 @@ import (
 	"github.com/halberdhq/halberd/cli"
 	"github.com/halberdhq/halberd/dialect/enveloped"
 	"github.com/halberdhq/halberd/internal/fixture"
+	"github.com/halberdhq/halberd/notify"
 	"github.com/halberdhq/halberd/storage/memory"
 )
 
@@ -65,6 +66,7 @@ func TestScripts(t *testing.T) {
 			"nokey": nokey,
 
 			"leaver": leaver,
+			"relay":  relay,
 		},
 	})
 }
@@ -74,7 +76,26 @@ func world(t *testing.T) *fixture.World {
 	t.Helper()
 	clock := fixture.NewClock()
 	clock.Pass(time.Since(clock.Now()))
-	return fixture.On(t, memory.New(), clock)
+	hooks := notify.NewWebhooks(notify.Options{})
+	t.Cleanup(hooks.Close)
+	return fixture.With(t, memory.New(), clock, halberd.Options{Endpoints: hooks})
+}
+
+// relay turns what happened into deliveries, and fails to deliver them once.
+func relay(ts *testscript.TestScript, _ bool, _ []string) {
+	w := ts.Value("world").(*fixture.World)
+	for more := true; more; {
+		var err error
+		_, more, err = w.Relay(context.Background())
+		ts.Check(err)
+	}
+	due, err := w.DueDeliveries(context.Background(), 100)
+	ts.Check(err)
+	for _, d := range due {
+		ts.Check(w.FinishDelivery(context.Background(), d.ID, halberd.Attempt{
+			At: w.Now(), Took: time.Second, Status: 503, Error: "it answered 503", NextAt: w.Now().Add(time.Hour),
+		}))
+	}
 }
 
 // exits N command...: the command must end with the exit code N.

@@ -33,6 +33,8 @@ type Client struct {
 	Organizations Organizations
 	Members       Members
 	Audit         Audit
+	Events        Events
+	Webhooks      Webhooks
 
 	conn *conn
 }
@@ -91,7 +93,7 @@ func New(baseURL, key string, opts ...Option) (*Client, error) {
 	if !c.plain && Exposed(base) {
 		return nil, ErrPlainHTTP
 	}
-	return &Client{Keys: Keys{c}, Projects: Projects{c}, Organizations: Organizations{c}, Members: Members{c}, Audit: Audit{c}, conn: c}, nil
+	return &Client{Keys: Keys{c}, Projects: Projects{c}, Organizations: Organizations{c}, Members: Members{c}, Audit: Audit{c}, Events: Events{c}, Webhooks: Webhooks{c}, conn: c}, nil
 }
 
 // ParseURL reads the address of a server and brings it into one spelling, so

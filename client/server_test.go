@@ -7,6 +7,7 @@ import (
 	"log/slog"
 	"net/http"
 	"net/http/httptest"
+	"strings"
 	"sync/atomic"
 	"testing"
 	"time"
@@ -16,6 +17,8 @@ import (
 	"github.com/halberdhq/halberd/dialect/enveloped"
 	"github.com/halberdhq/halberd/dialect/enveloped/wire"
 	"github.com/halberdhq/halberd/internal/fixture"
+	"github.com/halberdhq/halberd/notify"
+	"github.com/halberdhq/halberd/storage/memory"
 )
 
 // leaky loses the next answers that it carries: the server has done the work.
@@ -34,7 +37,9 @@ func (l *leaky) RoundTrip(r *http.Request) (*http.Response, error) {
 // connect is a client of a real server, holding the first admin key.
 func connect(t *testing.T) (*client.Client, *fixture.World, *leaky) {
 	t.Helper()
-	w := fixture.New(t)
+	hooks := notify.NewWebhooks(notify.Options{})
+	t.Cleanup(hooks.Close)
+	w := fixture.With(t, memory.New(), fixture.NewClock(), halberd.Options{Endpoints: hooks})
 	server := httptest.NewServer(enveloped.Handler(w.Service, slog.New(slog.DiscardHandler)))
 	t.Cleanup(server.Close)
 	way := &leaky{}
@@ -199,6 +204,78 @@ func TestEveryCallOfTheServerHasAMethod(t *testing.T) {
 	}
 	if rest < 8 {
 		t.Errorf("%d events", rest)
+	}
+}
+
+func TestEveryCallOfWebhooksHasAMethod(t *testing.T) {
+	c, w, _ := connect(t)
+	ctx := t.Context()
+	must := func(what string, err error) {
+		t.Helper()
+		if err != nil {
+			t.Fatalf("%s: %v", what, err)
+		}
+	}
+	h, err := c.Webhooks.Create(ctx, wire.CreateWebhook{URL: "https://93.184.216.34/", Events: []string{"key.*"}})
+	must("create", err)
+	if h.Secret == nil || len(*h.Secret) != 50 {
+		t.Error("there is no secret")
+	}
+	second, err := c.Webhooks.RotateSecret(ctx, h.WebhookID, wire.RotateWebhookSecret{})
+	must("rotate", err)
+	if second.Secret == nil || *second.Secret == *h.Secret || second.PreviousSecretUntil == nil {
+		t.Errorf("%+v", second)
+	}
+	got, err := c.Webhooks.Update(ctx, h.WebhookID, wire.UpdateWebhook{Events: wire.Some([]string{"*"})}, client.IfVersion(2))
+	must("update", err)
+	if same, err := c.Webhooks.Get(ctx, h.WebhookID); err != nil || same.Version != got.Version || len(same.Events) != 1 || same.Events[0] != "*" {
+		t.Errorf("%+v, %v", same, err)
+	}
+	e, err := c.Webhooks.Test(ctx, h.WebhookID)
+	must("test", err)
+	for more := true; more; {
+		_, more, err = w.Relay(ctx)
+		must("relay", err)
+	}
+	var d wire.Delivery
+	for one, err := range c.Webhooks.AllDeliveries(ctx, h.WebhookID, client.DeliveryQuery{State: "pending", PageOf: client.PageOf{Limit: 1}}) {
+		must("deliveries", err)
+		d = one // the last is the first
+		if one.EventID == e.EventID {
+			break
+		}
+	}
+	if d.EventID != e.EventID || d.Type != "webhook.test" {
+		t.Errorf("%+v", d)
+	}
+	_, err = c.Webhooks.Redeliver(ctx, h.WebhookID, d.DeliveryID)
+	must("redeliver", err)
+	if _, err := c.Webhooks.Redeliver(ctx, h.WebhookID, "../../api-keys"); err == nil {
+		t.Error("another path was called")
+	}
+	n := 0
+	for _, err := range c.Webhooks.All(ctx, client.WebhookQuery{PageOf: client.PageOf{Limit: 1}}) {
+		must("list", err)
+		n++
+	}
+	must("delete", c.Webhooks.Delete(ctx, h.WebhookID))
+	if n != 1 {
+		t.Errorf("%d webhooks", n)
+	}
+	var types []string
+	for e, err := range c.Events.All(ctx, client.EventQuery{Types: []string{"webhook.*"}, PageOf: client.PageOf{Limit: 2}}) {
+		must("events", err)
+		types = append(types, e.Type)
+	}
+	if got := strings.Join(types, " "); got != "webhook.created webhook.updated webhook.updated webhook.test webhook.deleted" {
+		t.Error(got)
+	}
+	last, err := c.Events.List(ctx, client.EventQuery{Descending: true, PageOf: client.PageOf{Limit: 2}})
+	must("events", err)
+	after, err := c.Events.List(ctx, client.EventQuery{After: last.Items[1].EventID})
+	must("events", err)
+	if len(after.Items) != 1 || after.Items[0].EventID != last.Items[0].EventID {
+		t.Errorf("%+v", after)
 	}
 }
 

@@ -7,7 +7,6 @@ import (
 	"time"
 
 	"github.com/halberdhq/halberd/client"
-	"github.com/halberdhq/halberd/dialect/enveloped/wire"
 )
 
 // The poll slows down while nothing happens and while the server is away.
@@ -17,22 +16,21 @@ const (
 	pollAway = 30 * time.Second
 )
 
-// followAudit prints events as they are recorded, until ctx ends, which is how
+// feed is a list that only grows at its end: the audit log, the events.
+type feed[T any] struct {
+	// after lists what came after the given id ("": from the feed's own beginning),
+	// oldest first.
+	after func(ctx context.Context, id string) (client.Page[T], error)
+	id    func(*T) string
+	row   func(*T) []cell
+}
+
+// follow prints what is recorded after the given id, until ctx ends, which is how
 // it is meant to end. What it has printed it never prints again: it asks for
-// what came after the last event it saw.
-func (a *app) followAudit(ctx context.Context, api *client.Client, q client.AuditQuery) error {
-	q.Ascending = true
-	if q.After == "" && q.From == "" {
-		last, err := api.Audit.List(ctx, client.AuditQuery{OrganizationID: q.OrganizationID, PageOf: client.PageOf{Limit: 1}})
-		if err != nil {
-			return err
-		}
-		if len(last.Items) > 0 {
-			q.After = last.Items[0].AuditID
-		}
-	}
+// what came after the last that it saw.
+func follow[T any](ctx context.Context, a *app, f feed[T], after string) error {
 	for wait := pollSoon; ; {
-		n, err := a.printNew(ctx, api, &q)
+		n, err := f.printNew(ctx, a, &after)
 		e, refused := errors.AsType[*client.Error](err)
 		switch {
 		case ctx.Err() != nil:
@@ -63,16 +61,15 @@ func away(e *client.Error) bool {
 	return how == exitUnavailable || how == exitRateLimited
 }
 
-// printNew prints what was recorded after q.After and moves it on, page by
-// page, so that an interruption repeats at most what was being written.
-func (a *app) printNew(ctx context.Context, api *client.Client, q *client.AuditQuery) (n int, err error) {
-	q.Limit = pageSize
+// printNew prints what was recorded after an id and moves it on, page by page,
+// so that an interruption repeats at most what was being written.
+func (f *feed[T]) printNew(ctx context.Context, a *app, after *string) (n int, err error) {
 	for {
-		got, err := api.Audit.List(ctx, *q)
+		got, err := f.after(ctx, *after)
 		if err != nil || len(got.Items) == 0 {
 			return n, err
 		}
-		text, err := a.eventLines(got.Items)
+		text, err := f.lines(a, got.Items)
 		if err != nil {
 			return n, err
 		}
@@ -80,28 +77,28 @@ func (a *app) printNew(ctx context.Context, api *client.Client, q *client.AuditQ
 			return n, err
 		}
 		n += len(got.Items)
-		q.After = got.Items[len(got.Items)-1].AuditID
+		*after = f.id(&got.Items[len(got.Items)-1])
 		if got.Next == "" {
 			return n, nil
 		}
 	}
 }
 
-// eventLines is one event a line: an object each with -o json, a document each
-// with -o yaml, else a row without a head.
-func (a *app) eventLines(events []wire.AuditEvent) ([]byte, error) {
+// lines is one thing a line: an object each with -o json, a document each with
+// -o yaml, else a row without a head.
+func (f *feed[T]) lines(a *app, list []T) ([]byte, error) {
 	var buf bytes.Buffer
-	for i := range events {
-		e := &events[i]
+	for i := range list {
+		v := &list[i]
 		switch a.format {
 		case "json":
-			b, err := asJSON(e, "")
+			b, err := asJSON(v, "")
 			if err != nil {
 				return nil, err
 			}
 			buf.Write(b)
 		case "yaml":
-			b, err := asYAML(e)
+			b, err := asYAML(v)
 			if err != nil {
 				return nil, err
 			}
@@ -109,7 +106,7 @@ func (a *app) eventLines(events []wire.AuditEvent) ([]byte, error) {
 			buf.Write(b)
 		default:
 			p := &page{colored: a.colored()}
-			p.row(auditRow(e))
+			p.row(f.row(v))
 			buf.Write(p.buf.Bytes())
 		}
 	}
