@@ -89,7 +89,7 @@ func relay(ts *testscript.TestScript, _ bool, _ []string) {
 		_, more, err = w.Relay(context.Background())
 		ts.Check(err)
 	}
-	due, err := w.DueDeliveries(context.Background(), 100)
+	due, err := w.DueDeliveries(context.Background(), halberd.Delivery{}, w.Now(), 100)
 	ts.Check(err)
 	for _, d := range due {
 		ts.Check(w.FinishDelivery(context.Background(), d.ID, halberd.Attempt{
