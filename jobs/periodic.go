@@ -6,7 +6,6 @@ import (
 	"time"
 
 	"github.com/riverqueue/river"
-	"github.com/riverqueue/river/rivertype"
 )
 
 // Task is something that is due every so often, on one node at a time.
@@ -36,9 +35,7 @@ func (taskArgs) Kind() string { return "task" }
 func (taskArgs) InsertOpts() river.InsertOpts {
 	return river.InsertOpts{
 		Queue: tasksQueue, MaxAttempts: 1,
-		UniqueOpts: river.UniqueOpts{ByArgs: true, ByState: []rivertype.JobState{
-			rivertype.JobStateAvailable, rivertype.JobStatePending, rivertype.JobStateRunning, rivertype.JobStateScheduled, rivertype.JobStateRetryable,
-		}},
+		UniqueOpts: river.UniqueOpts{ByArgs: true, ByState: unfinished()},
 	}
 }
 

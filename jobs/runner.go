@@ -5,24 +5,19 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
-	"slices"
 	"sync"
 	"sync/atomic"
 	"time"
 
 	"github.com/riverqueue/river"
+
+	"github.com/halberdhq/halberd"
 )
 
 const (
 	deliveriesQueue = "deliveries"
 	tasksQueue      = "tasks"
 
-	// relayEvery is how often the outbox is looked into without a hint: other
-	// nodes' changes are not hinted at.
-	relayEvery = time.Second
-	// sweepEvery is how often deliveries without a job are looked for: those of a
-	// node that died between the two, or of a jobs database that was lost.
-	sweepEvery = 5 * time.Minute
 	// stopWithin is how long deliveries under way may go on when the server stops;
 	// they are cut off then, and tried again later.
 	stopWithin = 3 * time.Second
@@ -31,8 +26,10 @@ const (
 // Options say what a Runner does.
 type Options struct {
 	Database Database
-	// Outbox is where deliveries come from. nil: none are made.
-	Outbox Outbox
+	// Service is what deliveries are made of and noted in. nil: there are none.
+	Service *halberd.Service
+	// Send carries them; it must be there with a Service.
+	Send Send
 	// Tasks are what is due every so often.
 	Tasks []Task
 	// Log is told of what fails. nil discards.
@@ -43,12 +40,12 @@ type Options struct {
 
 // Runner does jobs until it is stopped. Every node has one.
 type Runner struct {
-	outbox Outbox
-	tasks  []Task
-	log    *slog.Logger
-	now    func() time.Time
-	lanes  *lanes
-	asked  sync.Map // job id → time.Duration that its endpoint asked for
+	service *halberd.Service
+	send    Send
+	tasks   []Task
+	log     *slog.Logger
+	now     func() time.Time
+	lanes   *lanes
 
 	db    *opened
 	queue queue
@@ -75,7 +72,7 @@ type Run struct {
 
 // Start opens the database, makes its tables, and begins. Stop the Runner.
 func Start(ctx context.Context, o Options) (*Runner, error) {
-	r := &Runner{outbox: o.Outbox, log: o.Log, now: o.Now, runs: map[string]Run{}}
+	r := &Runner{service: o.Service, send: o.Send, tasks: o.Tasks, log: o.Log, now: o.Now, runs: map[string]Run{}}
 	if r.log == nil {
 		r.log = slog.New(slog.DiscardHandler)
 	}
@@ -83,12 +80,10 @@ func Start(ctx context.Context, o Options) (*Runner, error) {
 		r.now = time.Now
 	}
 	r.lanes = newLanes(r.now)
-	r.tasks = o.Tasks
 	queues := map[string]river.QueueConfig{tasksQueue: {MaxWorkers: 4}}
 	all := river.NewWorkers()
 	river.AddWorker(all, &taskWorker{runner: r})
-	if r.outbox != nil {
-		r.tasks = append(slices.Clip(r.tasks), Task{Name: "sweep_deliveries", Every: sweepEvery, Run: r.sweep})
+	if r.service != nil {
 		river.AddWorker(all, &deliveryWorker{runner: r})
 		queues[deliveriesQueue] = river.QueueConfig{MaxWorkers: workers, FetchCooldown: 10 * time.Millisecond}
 	}
@@ -102,7 +97,8 @@ func Start(ctx context.Context, o Options) (*Runner, error) {
 	}
 	r.queue, err = r.db.client(&river.Config{
 		Logger: quiet, Queues: queues, Workers: all, PeriodicJobs: periodic(r.tasks),
-		JobTimeout: attemptWithin, RescueStuckJobsAfter: 2 * attemptWithin, SoftStopTimeout: stopWithin,
+		CompletedJobRetentionPeriod: time.Hour, // the log of deliveries is elsewhere
+		JobTimeout:                  attemptWithin, RescueStuckJobsAfter: 2 * attemptWithin, SoftStopTimeout: stopWithin,
 	})
 	if err != nil {
 		return nil, errors.Join(fmt.Errorf("opening the jobs: %w", err), r.db.close())
@@ -113,7 +109,7 @@ func Start(ctx context.Context, o Options) (*Runner, error) {
 		end()
 		return nil, errors.Join(fmt.Errorf("starting the jobs: %w", err), r.db.close())
 	}
-	if r.outbox != nil {
+	if r.service != nil {
 		r.going.Go(func() { r.relay(own) })
 	}
 	return r, nil
@@ -133,76 +129,9 @@ func (r *Runner) Stop() error {
 	return errors.Join(err, r.db.close())
 }
 
-// relay makes jobs of what is in the outbox until ctx ends.
-func (r *Runner) relay(ctx context.Context) {
-	if err := r.sweep(ctx); err != nil && ctx.Err() == nil {
-		r.log.Error("deliveries that waited before the start are looked for later", "why", err)
-	}
-	tick := time.NewTicker(relayEvery)
-	defer tick.Stop()
-	for {
-		more := true
-		for more && ctx.Err() == nil {
-			var err error
-			if more, err = r.relayOnce(ctx); err != nil && ctx.Err() == nil {
-				r.relayFails.Add(1)
-				r.log.Error("events wait to be delivered; the next try is in a second", "why", err)
-				break
-			}
-		}
-		select {
-		case <-ctx.Done():
-			return
-		case <-tick.C:
-		case <-r.outbox.Filled():
-		}
-	}
-}
-
-func (r *Runner) relayOnce(ctx context.Context) (more bool, err error) {
-	made, more, err := r.outbox.Relay(ctx)
-	if err != nil {
-		return false, err
-	}
-	return more, r.remind(ctx, made)
-}
-
-// sweep makes jobs of deliveries that have none.
-func (r *Runner) sweep(ctx context.Context) error {
-	after := ""
-	for {
-		some, err := r.outbox.Waiting(ctx, after)
-		if err != nil || len(some) == 0 {
-			return err
-		}
-		if err := r.remind(ctx, some); err != nil {
-			return err
-		}
-		after = some[len(some)-1].ID
-	}
-}
-
-// remind inserts jobs; those that are there already stay as they are.
-func (r *Runner) remind(ctx context.Context, some []Delivery) error {
-	if len(some) == 0 {
-		return nil
-	}
-	params := make([]river.InsertManyParams, len(some))
-	for i, d := range some {
-		params[i].Args = d
-	}
-	done, err := r.queue.InsertMany(ctx, params)
-	for _, d := range done {
-		if !d.UniqueSkippedAsDuplicate {
-			r.relayed.Add(1)
-		}
-	}
-	return err
-}
-
 // tried counts an attempt.
-func (r *Runner) tried(out Outcome) {
-	if out.Good {
+func (r *Runner) tried(good bool) {
+	if good {
 		r.delivered.Add(1)
 	} else {
 		r.failed.Add(1)

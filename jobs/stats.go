@@ -10,7 +10,7 @@ import (
 type Stats struct {
 	Tasks              map[string]Run // by name, those of this node
 	Delivered, Failed  int64          // attempts of this node
-	Relayed            int64          // jobs made of events by this node
+	Relayed            int64          // deliveries made of events by this node
 	RelayFailures      int64
 	Waiting            map[string]int64 // jobs that are not done, on all nodes, by state: available, running, retryable, …
 	WaitingUnavailable bool             // Waiting could not be counted
@@ -39,7 +39,7 @@ func (r *Runner) Stats(ctx context.Context) Stats {
 		r.waiting, r.fresh = found, at
 	}
 	for t, n := range r.waiting {
-		if t.kind == (Delivery{}).Kind() {
+		if t.kind == (deliveryArgs{}).Kind() {
 			s.Waiting[t.state] += n
 		}
 	}

@@ -13,7 +13,7 @@ import (
 // startJobs begins the work that nobody waits for. close ends it.
 func (in *instance) startJobs(ctx context.Context, c Config, svc *halberd.Service) error {
 	r, err := jobs.Start(ctx, jobs.Options{
-		Database: in.jobsDatabase(c), Tasks: in.tasks(svc), Log: in.log, Now: in.now,
+		Database: in.jobsDatabase(c), Service: svc, Send: in.send, Tasks: in.tasks(svc), Log: in.log, Now: in.now,
 	})
 	if err != nil {
 		return fmt.Errorf("%w: if the file is damaged move it away, and it is made anew from the keys' database", err)
@@ -34,5 +34,8 @@ func (in *instance) jobsDatabase(c Config) jobs.Database {
 func (in *instance) tasks(svc *halberd.Service) []jobs.Task {
 	return []jobs.Task{
 		{Name: "tidy_usage", Every: time.Minute, Run: func(ctx context.Context) error { return in.tidyAll(ctx, svc) }},
+		{Name: "tidy_events", Every: 10 * time.Minute, Run: func(ctx context.Context) error {
+			return untilDone(ctx, func() (bool, error) { return svc.TidyEvents(ctx, halberd.EventRetention) })
+		}},
 	}
 }

@@ -108,7 +108,9 @@ func (in *instance) run(ctx context.Context, hup <-chan os.Signal, stdout io.Wri
 		return err
 	}
 	begin := in.now()
-	svc, err := begun(ctx, in.store, in.current().options(in.log))
+	o := in.current().options(in.log)
+	o.Endpoints = &in.outward
+	svc, err := begun(ctx, in.store, o)
 	if err != nil {
 		return err
 	}

@@ -11,13 +11,20 @@ import (
 // tidyPause is between two parts: the rest of the machine comes first.
 const tidyPause = 50 * time.Millisecond
 
-// tidyAll carries counts on to longer steps and drops old ones, part by part.
+// tidyAll carries counts on to longer steps and drops old ones.
 func (in *instance) tidyAll(ctx context.Context, svc *halberd.Service) error {
-	for {
+	return untilDone(ctx, func() (bool, error) {
 		c := in.current()
-		more, err := svc.TidyUsage(ctx, halberd.UsageRetention{
+		return svc.TidyUsage(ctx, halberd.UsageRetention{
 			Minutes: c.UsageDaysByMinute, Hours: c.UsageDaysByHour, Days: c.UsageDaysByDay,
 		})
+	})
+}
+
+// untilDone does one part after another, with pauses, until there is no more.
+func untilDone(ctx context.Context, part func() (more bool, err error)) error {
+	for {
+		more, err := part()
 		if err != nil || !more {
 			return err
 		}
