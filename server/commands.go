@@ -16,7 +16,7 @@ type Options struct {
 // Commands is the verbs of whoever runs the instance. Their errors choose the
 // exit code by a method ExitCode: 2 for what was asked wrongly, 1 for the rest.
 func Commands(o Options) []*cobra.Command {
-	return []*cobra.Command{o.serve(), o.demo(), o.backup(), o.restore(), o.recover(), o.doctor()}
+	return []*cobra.Command{o.serve(), o.demo(), o.backup(), o.restore(), o.migrateStore(), o.recover(), o.doctor()}
 }
 
 // misuse is an error of the asking: exit code 2.

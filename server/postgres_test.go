@@ -187,3 +187,27 @@ func TestAChangeIsRefusedWhileTheDatabaseIsAway(t *testing.T) {
 	p.create("after")
 	p.wants(m, "VALID")
 }
+
+// S7: keys that were made on SQLite are good on PostgreSQL, and the former files
+// start no server by mistake.
+func TestAnInstanceIsMovedToPostgreSQL(t *testing.T) {
+	address := postgres.Empty(t)
+	dir := shortDir(t)
+	p := serve(t, dir)
+	kept, revoked := p.create("kept"), p.create("revoked")
+	p.revoke(revoked)
+	run(t, "migrate-store", "--data", dir, "--to", address).refused(t, 1, "stop it first")
+	p.stop()
+	run(t, "migrate-store", "--data", dir).refused(t, 2, "--to")
+	run(t, "migrate-store", "--data", dir, "--to", "postgres://a:b@127.0.0.1/x").refused(t, 2, "PGPASSFILE")
+	run(t, "migrate-store", "--data", dir, "--to", postgres.Server(t).Address("nosuch")).refused(t, 1, "nothing was moved", "createdb")
+	o := run(t, "migrate-store", "--data", dir, "--to", address).must(t)
+	if !strings.Contains(o.err, "keys             3 rows") {
+		t.Error(o)
+	}
+	run(t, "serve", "--data", dir, "--listen", "127.0.0.1:0").refused(t, 1, "halberd.db is missing")
+	p = serve(t, dir, "--database", address)
+	p.wants(kept, "VALID")
+	p.wants(revoked, "REVOKED")
+	p.create("afterwards")
+}
