@@ -39,9 +39,9 @@ func open(t *testing.T, db Database) *office {
 func (o *office) send(_ context.Context, out halberd.Outgoing) Receipt {
 	o.mu.Lock()
 	defer o.mu.Unlock()
-	all := append(o.sent[out.Webhook.String()], out)
-	o.sent[out.Webhook.String()] = all
-	return o.says(out, len(all))
+	name := out.Webhook.String()
+	o.sent[name] = append(o.sent[name], out)
+	return o.says(out, len(o.sent[name]))
 }
 
 func (o *office) answer(says func(halberd.Outgoing, int) Receipt) {
