@@ -76,9 +76,10 @@ var rooms = []room{
 	{path: "examples/hookshop/consumer"},
 	{path: "examples/hookshop/cmd/hookbase", may: "examples/hookshop/consumer"},
 	{path: "examples/hookshop/cmd/aphids-cli", may: "examples/hookshop/consumer"},
-	{path: "examples/embed", may: ". guard storage/sqlite"}, // the library in a program of one's own
-	{path: "examples/gateways"},                             // gateways before an API, run
-	{path: "examples/samples"},                              // the documents' samples, run by curl, node and Python
+	{path: "examples/webhooks", may: "github.com/standard-webhooks/standard-webhooks/libraries"}, // a receiver of events
+	{path: "examples/embed", may: ". guard storage/sqlite"},                                      // the library in a program of one's own
+	{path: "examples/gateways"},                                                                  // gateways before an API, run
+	{path: "examples/samples"},                                                                   // the documents' samples, run by curl, node and Python
 }
 
 // tracing is the server's, and nobody else's: 21 modules come with it.
@@ -124,7 +125,7 @@ var words = []word{
 
 const (
 	surfaces = "internal/request internal/fastlane guard dialect/enveloped dialect/plain dialect/apidoc gateway console console/openid client cli " +
-		"notify server internal/fixture examples/hookshop examples/hookshop/consumer examples/embed"
+		"notify server internal/fixture examples/hookshop examples/hookshop/consumer examples/embed examples/webhooks"
 	cellarAndGround = ". internal/typeid internal/keytext internal/index internal/gcra internal/tally internal/volume"
 )
 
@@ -137,7 +138,7 @@ const (
 		pgregory.net/rapid github.com/anishathalye/porcupine go.uber.org/goleak
 		github.com/google/go-cmp github.com/getkin/kin-openapi github.com/chromedp/chromedp
 		github.com/chromedp/cdproto github.com/alicebob/miniredis/v2 github.com/coreos/go-oidc/v3/oidc/oidctest github.com/throttled/throttled/v2
-		github.com/coder/websocket github.com/dunglas/httpsfv github.com/jackc/pgx/v5
+		github.com/coder/websocket github.com/dunglas/httpsfv github.com/standard-webhooks/standard-webhooks/libraries github.com/jackc/pgx/v5
 		github.com/envoyproxy/go-control-plane/envoy google.golang.org/grpc google.golang.org/protobuf go.yaml.in/yaml/v3`
 	testNever = "C net/http/pprof expvar"
 )
