@@ -135,7 +135,12 @@ func (s *Service) changeAlert(ctx context.Context, by Actor, act Action, id Aler
 		if len(changes) == 0 {
 			return nil
 		}
-		if err := putAlert(tx, &a); err != nil {
+		if act == ActionAcknowledgeAlert {
+			err = s.tellAlert(tx, EventAlertAcknowledged, &a)
+		} else {
+			err = putAlert(tx, &a)
+		}
+		if err != nil {
 			return err
 		}
 		return s.audit(tx, by, act, a.Organization, a.Project, "alert", a.ID.String(), changes)

@@ -37,8 +37,10 @@ type Service struct {
 	decoyHash string
 	decoyErr  error
 
-	denials denials
-	guesses guesses
+	denials   denials
+	guesses   guesses
+	strangers strangers // bad keys by where they came from
+	watch     watch
 	// Tries to sign in by password.
 	byEmail, byAddress guesses
 	verdicts           [len(verdictNames)]atomic.Int64
