@@ -88,7 +88,7 @@ type AlertRule struct {
 	Window       time.Duration // 0 where the kind has none
 	Threshold    float64       // 0 where the kind has none
 	Reasons      []VerdictCode // of AlertErrors: which refusals count; empty: all
-	Channels     []string      // who is told; empty: everybody who wants to hear of alerts
+	Channels     []string      // webhooks that are told besides those that ask for alert.*
 	Active       bool
 	CreatedAt    time.Time
 	CreatedBy    string // the actor, as Actor.Ref writes it
@@ -159,11 +159,8 @@ func (a *AlertRule) validate() error {
 		}
 	}
 	for _, c := range a.Channels {
-		if c == "" {
-			return Invalid("channels", "must not hold an empty name")
-		}
-		if err := checkText("channels", c, maxName); err != nil {
-			return err
+		if _, err := ParseWebhookID(c); err != nil {
+			return Invalid("channels", "must be the ids of webhooks: whk_ and 26 characters")
 		}
 	}
 	return nil

@@ -2,6 +2,7 @@ package halberd
 
 import (
 	"context"
+	"fmt"
 	"slices"
 )
 
@@ -138,9 +139,6 @@ func (s *Service) newAlertRule(tx Tx, by Actor, n NewAlertRule) (AlertRule, erro
 	if _, err := s.organization(tx, a.Organization); err != nil {
 		return a, err
 	}
-	if a.Kind == AlertBadKeys && !by.operator {
-		return a, refuse(CodeForbidden, "rules about bad keys are an operator's: those keys are nobody's")
-	}
 	if n.Kind == "" {
 		return a, Invalid("kind", "must be given: one of %v", AlertKinds())
 	}
@@ -149,6 +147,9 @@ func (s *Service) newAlertRule(tx Tx, by Actor, n NewAlertRule) (AlertRule, erro
 		Reasons: Some(n.Reasons), Channels: Some(n.Channels),
 	}); err != nil {
 		return a, err
+	}
+	if a.Kind == AlertBadKeys && !by.operator {
+		return a, errBadKeysRule()
 	}
 	list, err := tx.AlertRules(a.Organization, AlertRuleID{}, maxAlertRules, false)
 	if err != nil {
@@ -215,9 +216,13 @@ func (s *Service) editedAlertRule(tx Tx, by Actor, id AlertRuleID, version int64
 		return a, err
 	}
 	if a.Kind == AlertBadKeys && !by.operator {
-		return a, refuse(CodeForbidden, "rules about bad keys are an operator's: those keys are nobody's")
+		return a, errBadKeysRule()
 	}
 	return a, sameVersion(version, a.Version)
+}
+
+func errBadKeysRule() error {
+	return refuse(CodeForbidden, "rules about bad keys are an operator's: those keys are nobody's")
 }
 
 // DeleteAlertRule ends a rule for good. What it told stays told.
@@ -252,7 +257,7 @@ func (s *Service) writeAlertRule(tx Tx, a *AlertRule) error {
 	if err := tx.PutAlertRule(r); err != nil {
 		return err
 	}
-	return tx.SetMeta(metaAlertRules, a.ID.String()+" "+a.record().Detail)
+	return tx.SetMeta(metaAlertRules, fmt.Sprint(a.ID, " ", a.Version))
 }
 
 // metaAlertRules changes whenever a rule does, so that whoever keeps the rules in

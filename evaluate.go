@@ -103,6 +103,9 @@ func (x *evaluation) look(r Reader) error {
 	if w.keys == nil {
 		w.keys, w.last, w.minute = map[KeyID]*watched{}, map[incident]int64{}, minute-1
 	}
+	if minute-w.minute > maxMinutes { // another node evaluated meanwhile, or none: what is stored is better
+		clear(w.keys)
+	}
 	for at := max(w.minute+1, minute-maxMinutes+1); at <= minute; at++ {
 		if err := x.minute(r, at); err != nil {
 			return err
@@ -369,7 +372,7 @@ func (x *evaluation) ended(r Reader, k *watched, minute int64, counts map[Verdic
 			why = "revoked"
 		}
 		x.find(a, &k.key, k.key.ID.String(), float64(n), a.Threshold,
-			"It was %s and is still being used: %d checks were refused within %s. Somebody has it.", why, n, lengthWords(a.Window))
+			"It was %s and is still being used: %s refused within %s. Somebody has it.", why, checksWere(n), lengthWords(a.Window))
 	}
 	return nil
 }
@@ -438,7 +441,7 @@ func (x *evaluation) limits(r Reader, k *watched, minute int64, counts map[Verdi
 	for _, a := range rules {
 		switch {
 		case counts[RateLimited] > 0:
-			x.find(a, &k.key, k.key.ID.String()+" limit 100", 100, 100, "Its rate limit is spent: %d checks were refused within a minute.", counts[RateLimited])
+			x.find(a, &k.key, k.key.ID.String()+" limit 100", 100, 100, "Its rate limit is spent: %s refused within a minute.", checksWere(counts[RateLimited]))
 		case spent >= a.Threshold:
 			x.find(a, &k.key, k.key.ID.String()+" limit", min(spent, 100), a.Threshold, "%.0f %% of its rate limit %q are spent.", min(spent, 100), name)
 		}
@@ -597,6 +600,13 @@ func (x *evaluation) unused(k *Key) {
 			x.find(a, k, k.ID.String(), idle, a.Threshold, "It %s %s, %.0f days ago: revoke it if nobody needs it.", what, last.Format("2 January 2006"), idle)
 		}
 	}
+}
+
+func checksWere(n int64) string {
+	if n == 1 {
+		return "1 check was"
+	}
+	return fmt.Sprint(n, " checks were")
 }
 
 // lengthWords says how long a window is.

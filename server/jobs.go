@@ -37,5 +37,6 @@ func (in *instance) tasks(svc *halberd.Service) []jobs.Task {
 		{Name: "tidy_events", Every: 10 * time.Minute, Run: func(ctx context.Context) error {
 			return untilDone(ctx, func() (bool, error) { return svc.TidyEvents(ctx, halberd.EventRetention) })
 		}},
+		{Name: "evaluate_alerts", Every: time.Minute, Run: svc.EvaluateAlerts},
 	}
 }
