@@ -56,6 +56,7 @@ type plan struct {
 	exe      string        // this tree's, with a clock that can be set
 	plant    string        // no bug
 	on       *database     // a new one
+	net      network       // what the machine gives
 	settings []string      // of the servers, further flags
 }
 
@@ -74,7 +75,10 @@ func open(t testing.TB, p plan) *cluster {
 	if p.on == nil {
 		p.on = openDatabase(t)
 	}
-	c := &cluster{t: t, pg: p.on, name: p.on.create(), lease: p.lease, exe: p.exe, plant: p.plant, net: openNetwork(t, p.nodes)}
+	if p.net == nil {
+		p.net = openNetwork(t, p.nodes)
+	}
+	c := &cluster{t: t, pg: p.on, name: p.on.create(), lease: p.lease, exe: p.exe, plant: p.plant, net: p.net}
 	for i := range p.nodes {
 		c.add(i)
 	}
@@ -140,7 +144,7 @@ func (n *node) start(settings ...string) {
 	cmd := exec.Command(line[0], line[1:]...)
 	cmd.Env = []string{"PATH=" + os.Getenv("PATH"), "HOME=" + filepath.Dir(n.dir)}
 	if strings.HasSuffix(n.c.exe, "-planted") {
-		cmd.Env = append(cmd.Env, "HALBERD_CLOCK="+n.clock, "HALBERD_PLANT="+n.c.plant)
+		cmd.Env = append(cmd.Env, "PLANTED_CLOCK="+n.clock, "PLANTED_BUG="+n.c.plant)
 	}
 	cmd.Stdout, cmd.Stderr = n.log, n.log
 	ended, err := spawn(cmd, syscall.SIGKILL, 0)

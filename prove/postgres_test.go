@@ -4,6 +4,7 @@ package prove
 
 import (
 	"bytes"
+	"context"
 	"fmt"
 	"os"
 	"path/filepath"
@@ -13,6 +14,7 @@ import (
 	"sync/atomic"
 	"syscall"
 	"testing"
+	"time"
 
 	"github.com/halberdhq/halberd/internal/pgtest"
 )
@@ -108,4 +110,75 @@ func (d *database) pid() int {
 	first, _, _ := bytes.Cut(text, []byte("\n"))
 	pid, _ := strconv.Atoi(string(first))
 	return pid
+}
+
+// ask runs a query by psql and returns what it prints.
+func (d *database) ask(t testing.TB, name, query string) string {
+	t.Helper()
+	ctx, cancel := context.WithTimeout(context.Background(), time.Minute)
+	defer cancel()
+	cmd, err := d.Command(ctx, "psql", "-X", "-At", "-v", "ON_ERROR_STOP=1", "-c", query, d.SocketAddress(name))
+	if err != nil {
+		t.Fatal(err)
+	}
+	out, err := cmd.CombinedOutput()
+	if err != nil {
+		t.Fatalf("%s: %v\n%s", query, err, out)
+	}
+	return strings.TrimSpace(string(out))
+}
+
+// listeners are the sessions that wait for notifications in a database.
+func (d *database) listeners(t testing.TB, name string) (pids []int) {
+	t.Helper()
+	for _, word := range strings.Fields(d.ask(t, name, "SELECT pid FROM pg_stat_activity WHERE datname = current_database() AND query ILIKE 'listen %'")) {
+		pid, err := strconv.Atoi(word)
+		if err != nil {
+			t.Fatal(err)
+		}
+		pids = append(pids, pid)
+	}
+	if len(pids) == 0 {
+		t.Error("nobody listens")
+	}
+	return pids
+}
+
+// stop stops one session until the test ends.
+func stop(t *testing.T, pid int) {
+	t.Helper()
+	if err := syscall.Kill(pid, syscall.SIGSTOP); err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = syscall.Kill(pid, syscall.SIGCONT) })
+}
+
+// standby starts a copy of it that follows it.
+func (d *database) standby() *database {
+	d.t.Helper()
+	dir := filepath.Join(d.Dir(), "standby")
+	ctx, cancel := context.WithTimeout(context.Background(), time.Minute)
+	defer cancel()
+	cmd, err := d.Command(ctx, "pg_basebackup", "-h", "127.0.0.1", "-p", strconv.Itoa(d.Port()), "-U", "postgres", "-D", filepath.Join(dir, "data"), "-R", "-c", "fast", "--no-sync")
+	if err != nil {
+		d.t.Fatal(err)
+	}
+	if out, err := cmd.CombinedOutput(); err != nil {
+		d.t.Fatalf("pg_basebackup: %v\n%s", err, out)
+	}
+	s, err := pgtest.Start(pgtest.Options{Dir: dir, Settings: d.settings})
+	if err != nil {
+		d.t.Fatal(err)
+	}
+	d.t.Cleanup(s.Kill)
+	return &database{Server: s, t: d.t, settings: d.settings, counter: d.counter}
+}
+
+// follows waits until a standby has all that the primary has.
+func (d *database) follows(t testing.TB, standby *database) {
+	t.Helper()
+	at := d.ask(t, "postgres", "SELECT pg_current_wal_lsn()")
+	eventually(t, "the standby follows", 20*time.Second, func() bool {
+		return standby.ask(t, "postgres", "SELECT coalesce(pg_last_wal_replay_lsn() >= '"+at+"', false)") == "t"
+	}, standby.Log)
 }

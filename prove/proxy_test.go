@@ -22,7 +22,7 @@ func openProxies(t testing.TB, nodes int) *proxies {
 	t.Helper()
 	p := &proxies{}
 	for range nodes {
-		p.nodes = append(p.nodes, &proxy{t: t, at: map[int]string{}, gates: map[direction]*gate{asks: newGate(), answers: newGate()}})
+		p.nodes = append(p.nodes, &proxy{t: t, at: map[int]string{}, to: map[int]int{}, open: map[net.Conn]struct{}{}, gates: map[direction]*gate{asks: newGate(), answers: newGate()}})
 	}
 	t.Cleanup(func() {
 		for _, one := range p.nodes {
@@ -73,13 +73,27 @@ func (p *proxies) heal(node int) {
 	p.nodes[node].gates[asks].open()
 }
 
+// redirect makes a node find another database where it found one, as an address
+// that moves does. What was connected is cut.
+func (p *proxies) redirect(node, from, to int) {
+	one := p.nodes[node]
+	one.before(from)
+	one.mu.Lock()
+	defer one.mu.Unlock()
+	one.to[from] = to
+	for c := range one.open {
+		c.Close()
+	}
+}
+
 // proxy is one node's.
 type proxy struct {
 	t     testing.TB
 	gates map[direction]*gate // asks, answers
 
 	mu        sync.Mutex
-	at        map[int]string // by the port of the database
+	at        map[int]string // where the node finds the database, by its port
+	to        map[int]int    // and the port that it is led to
 	listeners []net.Listener
 	open      map[net.Conn]struct{}
 	done      sync.WaitGroup
@@ -98,21 +112,21 @@ func (p *proxy) before(port int) string {
 	if err != nil {
 		p.t.Fatal(err)
 	}
-	p.at[port], p.listeners = l.Addr().String(), append(p.listeners, l)
+	p.at[port], p.to[port], p.listeners = l.Addr().String(), port, append(p.listeners, l)
 	p.done.Go(func() {
 		for {
 			c, err := l.Accept()
 			if err != nil {
 				return
 			}
-			p.done.Go(func() { p.carry(c, net.JoinHostPort("127.0.0.1", strconv.Itoa(port))) })
+			p.done.Go(func() { p.carry(c, port) })
 		}
 	})
 	return p.at[port]
 }
 
 // carry passes on what a connection says until either side ends.
-func (p *proxy) carry(in net.Conn, to string) {
+func (p *proxy) carry(in net.Conn, port int) {
 	defer in.Close()
 	if !p.keep(in) {
 		return
@@ -121,7 +135,10 @@ func (p *proxy) carry(in net.Conn, to string) {
 	if !p.gates[asks].pass() {
 		return
 	}
-	out, err := new(net.Dialer).DialContext(context.Background(), "tcp", to)
+	p.mu.Lock()
+	to := p.to[port]
+	p.mu.Unlock()
+	out, err := new(net.Dialer).DialContext(context.Background(), "tcp", net.JoinHostPort("127.0.0.1", strconv.Itoa(to)))
 	if err != nil {
 		return
 	}
@@ -146,9 +163,6 @@ func (p *proxy) carry(in net.Conn, to string) {
 func (p *proxy) keep(c net.Conn) bool {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	if p.open == nil {
-		p.open = map[net.Conn]struct{}{}
-	}
 	p.open[c] = struct{}{}
 	return !p.closed
 }

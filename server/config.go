@@ -444,10 +444,12 @@ func (c *Config) hidePassword(fromEnvironment bool) error {
 
 // options are the settings that the ground keeps to.
 func (c Config) options(log *slog.Logger) halberd.Options {
-	return halberd.Options{
+	o := halberd.Options{
 		Logger: log, ManagementPerMinute: c.ManagementLimit, ManagementBurst: c.ManagementBurst,
 		GuessesPerMinute: c.GuessesPerMinute, GuessBurst: c.GuessBurst,
 	}
+	planted(&o)
+	return o
 }
 
 func validPort(port string) bool {

@@ -104,7 +104,7 @@ type word struct {
 var words = []word{
 	{pkg: "database/sql", only: "storage/sqlite storage/postgres jobs", why: "only an engine speaks SQL, and river, who is handed a database"},
 	{pkg: "net/http", only: surfaces, why: "only a surface speaks HTTP"},
-	{pkg: "unsafe", only: "secret.go seal.go internal/keytext/keytext.go", why: "a secret hides behind a pointer there and is read without a copy, and nothing else needs it"},
+	{pkg: "unsafe", only: "secret.go seal.go internal/keytext/keytext.go server/planted_on.go", why: "a secret hides behind a pointer there and is read without a copy, a clock of the tests is set, and nothing else needs it"},
 	{pkg: "math/rand", why: "a value that can be guessed is no secret; use crypto/rand"},
 	{pkg: "math/rand/v2", why: "a value that can be guessed is no secret; use crypto/rand"},
 	{pkg: "encoding/json", never: "internal/request", why: "it accepts duplicate names, other letter cases and trailing documents"},
