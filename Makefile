@@ -11,7 +11,7 @@ RACY := . $(addsuffix /...,$(wildcard ./storage ./server ./guard ./internal/inde
 
 STEP := @scripts/step.sh
 
-.PHONY: help build run test lint bench campaign volume screenshots golden packages unit race
+.PHONY: help build run test lint bench campaign prove volume screenshots golden packages unit race
 
 help: ## this list
 	@awk -F ':.*## ' '/^[a-z]+:.*## /{printf "  make %-10s %s\n", $$1, $$2}' Makefile
@@ -36,6 +36,9 @@ bench: ## the benchmarks; one by BENCH=<regexp>
 
 campaign: ## the long tests, which the gate leaves out; one room by ROOM=./<folder>
 	HALBERD_CAMPAIGN=1 scripts/gotest.sh -count=1 -timeout 3h $(or $(ROOM),./...)
+
+prove: packages ## the proof of revocation on many nodes (docs/operations/proof.md); DURATION=45s L=1s
+	@scripts/prove.sh $(or $(DURATION),45s) $(or $(L),1s)
 
 volume: ## the alert rule of volume against simulated traffic, with its figures
 	go run ./internal/volume/simulate

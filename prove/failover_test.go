@@ -29,7 +29,7 @@ func TestASynchronousStandbyIsPromoted(t *testing.T) {
 	}
 	c.leases(1)
 	before := l.revocations()
-	eventually(t, "keys are revoked on the new primary", 30*time.Second, func() bool { return l.revocations() > before+20 }, func() string { return c.logs() })
+	eventually(t, "keys are revoked on the new primary", 30*time.Second, func() bool { return l.revocations() > before+5 }, func() string { return c.logs() })
 	if c.nodes[0].ready() {
 		t.Error("a node on the former primary says that it is ready")
 	}

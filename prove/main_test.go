@@ -7,6 +7,7 @@ package prove
 
 import (
 	"errors"
+	"flag"
 	"fmt"
 	"os"
 	"os/exec"
@@ -42,8 +43,11 @@ func TestMain(m *testing.M) {
 			os.Exit(1)
 		}
 	}
+	flag.Parse()
+	_ = flag.Set("test.parallel", "10") // what runs beside something else here waits for leases to end
 	code := m.Run()
 	buildOnce.remove()
+	endShared()
 	select {
 	case line := <-verdictLine:
 		fmt.Println(line)

@@ -55,7 +55,7 @@ type plan struct {
 	lease    time.Duration // a second
 	exe      string        // this tree's, with a clock that can be set
 	plant    string        // no bug
-	on       *database     // a new one
+	on       *database     // the shared one
 	net      network       // what the machine gives
 	settings []string      // of the servers, further flags
 }
@@ -73,7 +73,7 @@ func open(t testing.TB, p plan) *cluster {
 		p.exe = buildOnce.program(t, "planted")
 	}
 	if p.on == nil {
-		p.on = openDatabase(t)
+		p.on = shared(t)
 	}
 	if p.net == nil {
 		p.net = openNetwork(t, p.nodes)
@@ -94,7 +94,7 @@ func open(t testing.TB, p plan) *cluster {
 		n.start(p.settings...)
 	}
 	c.awaitReady()
-	c.asker = c.nodes[0].must(http.MethodPost, "/v1/api-keys", c.admin, `{"label":"asker","project_id":null,"scopes":["verify"]}`).text("data", "key")
+	c.asker = c.nodes[0].must(http.MethodPost, "/v1/api-keys", c.admin, `{"label":"asker","project_id":null,"scopes":["admin"],"operator":true}`).text("data", "key")
 	c.raiseCeilings()
 	return c
 }

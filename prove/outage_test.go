@@ -25,7 +25,7 @@ func TestA64TheDatabaseIsAway(t *testing.T) {
 		// A lease is counted from its last renewal, up to a fifth of it before.
 		within, beyond = outage{lease: 75 * time.Second, away: 60 * time.Second}, outage{lease: 10 * time.Second, away: 60 * time.Second}
 	}
-	pg := openDatabase(t)
+	pg := shared(t)
 	t.Run("for less than a lease", func(t *testing.T) {
 		right, wrong, none := within.happen(t, pg)
 		t.Logf("lease %s, away %s: %d right, %d wrong, %d without a verdict", within.lease, within.away, right, wrong, none)
@@ -102,7 +102,7 @@ func (o outage) happen(t *testing.T, pg *database) (right, wrong, none int) {
 // Two servers start for the first time at once, on one empty database: there is
 // one pepper and one admin key, and whoever came second says what is missing.
 func TestTwoFirstStartsAtOnce(t *testing.T) {
-	pg := openDatabase(t)
+	pg := shared(t)
 	c := &cluster{t: t, pg: pg, name: pg.create(), lease: time.Second, exe: buildOnce.program(t, "planted"), net: openNetwork(t, 2)}
 	c.add(0)
 	c.add(1)
@@ -143,7 +143,7 @@ func TestTwoFirstStartsAtOnce(t *testing.T) {
 
 // A server that is older than the schema refuses it, changing nothing.
 func TestAnOlderServerRefusesANewerSchema(t *testing.T) {
-	pg := openDatabase(t)
+	pg := shared(t)
 	c := open(t, plan{on: pg, nodes: 2})
 	old := c.nodes[1]
 	old.leave()

@@ -198,6 +198,24 @@ func (o *owner) ends(ctx context.Context, what, method, path, body string, revok
 	return a, ctx.Err()
 }
 
+// ctx is for what has no other end.
+func (o *owner) ctx() context.Context { return context.Background() }
+
+// revokeThrough is revoke by one node, without a repetition.
+func (o *owner) revokeThrough(ctx context.Context, k held, n *node) error {
+	o.targets.put(k.read, true)
+	o.targets.put(k.write, true)
+	invoked := o.h.now()
+	a, err := o.call(ctx, n, http.MethodDelete, "/v1/api-keys/"+k.id, "")
+	if err != nil || a.status != http.StatusOK {
+		o.changed(n, invoked, nil, endsForGood, k.read, k.write)
+		return fmt.Errorf("revoking through node %d: %d %s %w", n.number, a.status, a.body, err)
+	}
+	o.changed(n, invoked, &a, endsForGood, k.read, k.write)
+	o.tally.add("revoke", 0, 1, false)
+	return nil
+}
+
 // revoke ends a key for good.
 func (o *owner) revoke(ctx context.Context, k held) error {
 	_, err := o.ends(ctx, "revoke", http.MethodDelete, "/v1/api-keys/"+k.id, "", 1, k.read, k.write)

@@ -11,6 +11,7 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+	"sync"
 	"sync/atomic"
 	"syscall"
 	"testing"
@@ -39,6 +40,38 @@ func openDatabase(t testing.TB, settings ...string) *database {
 	d := &database{Server: s, t: t, settings: settings, counter: &atomic.Int64{}}
 	d.trust()
 	return d
+}
+
+// sharedOnce is the database of the tests that leave it as they found it.
+var sharedOnce struct {
+	mu sync.Mutex
+	d  *database
+}
+
+func shared(t testing.TB) *database {
+	t.Helper()
+	sharedOnce.mu.Lock()
+	defer sharedOnce.mu.Unlock()
+	if sharedOnce.d == nil {
+		s, err := pgtest.Start(pgtest.Options{Settings: postgresSettings})
+		pgtest.Need(t, err)
+		sharedOnce.d = &database{Server: s, settings: postgresSettings, counter: &atomic.Int64{}}
+		sharedOnce.d.t = t
+		sharedOnce.d.trust()
+	}
+	d := *sharedOnce.d
+	d.t = t
+	return &d
+}
+
+func endShared() {
+	sharedOnce.mu.Lock()
+	defer sharedOnce.mu.Unlock()
+	if d := sharedOnce.d; d != nil {
+		d.thaw()
+		d.Kill()
+		os.RemoveAll(d.Dir())
+	}
 }
 
 // trust lets the nodes in, and standbys.

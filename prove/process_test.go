@@ -9,6 +9,7 @@ import (
 	"os/exec"
 	"path/filepath"
 	"runtime"
+	"slices"
 	"strings"
 	"sync"
 	"syscall"
@@ -67,6 +68,12 @@ func (j *journal) String() string {
 }
 
 func (j *journal) has(words string) bool { return strings.Contains(j.String(), words) }
+
+// without is what was written but for lines with these words.
+func (j *journal) without(words string) string {
+	lines := strings.SplitAfter(j.String(), "\n")
+	return strings.Join(slices.DeleteFunc(lines, func(l string) bool { return strings.Contains(l, words) }), "")
+}
 
 // builds makes the program once for every set of tags.
 type builds struct {

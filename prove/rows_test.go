@@ -62,7 +62,7 @@ func inProject(id string) string { return fmt.Sprintf(`{"label":"k","project_id"
 const oneKey = `{"label":"k"}`
 
 func TestThreeNodes(t *testing.T) {
-	c := open(t, plan{})
+	c := open(t, plan{on: shared(t)})
 	a, b, third := c.nodes[0], c.nodes[1], c.nodes[2]
 
 	t.Run("a new key is known everywhere at once", func(t *testing.T) {

@@ -40,7 +40,7 @@ func reaches(t *testing.T, net network, node int, pg *database, seconds string) 
 }
 
 func TestTheStageCutsWhatItSaysAndNothingElse(t *testing.T) {
-	pg := openDatabase(t)
+	pg := shared(t)
 	networks := map[string]network{"as it is": openNetwork(t, 2)}
 	if networks["as it is"].name() != "proxies on the loopback" {
 		networks["proxies"] = openProxies(t, 2)
@@ -68,7 +68,7 @@ func TestTheStageCutsWhatItSaysAndNothingElse(t *testing.T) {
 }
 
 func TestTheStageStopsTheDatabase(t *testing.T) {
-	pg := openDatabase(t)
+	pg := shared(t)
 	net := openNetwork(t, 1)
 	pg.freeze()
 	if !unanswered(t, net, 0, pg) {
