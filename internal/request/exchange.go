@@ -96,7 +96,9 @@ func (x *exchange) end(r *http.Request, p any) {
 
 func (x *exchange) log(r *http.Request, refusal *halberd.Error, stack []byte) {
 	level := slog.LevelInfo
-	if x.quiet && refusal == nil {
+	// A node that may not answer has said so once; saying it for every check fills
+	// the disk.
+	if x.quiet && (refusal == nil || refusal.Code == halberd.CodeUnavailable && refusal.Err == nil) {
 		if level = slog.LevelDebug; !x.surface.Log.Enabled(r.Context(), level) {
 			return
 		}
@@ -110,7 +112,7 @@ func (x *exchange) log(r *http.Request, refusal *halberd.Error, stack []byte) {
 	}
 	if refusal != nil {
 		line = append(line, slog.String("code", string(refusal.Code)))
-		if x.status >= http.StatusInternalServerError && r.Context().Err() == nil {
+		if x.status >= http.StatusInternalServerError && r.Context().Err() == nil && level != slog.LevelDebug {
 			level = slog.LevelError
 			if refusal.Err != nil {
 				line = append(line, slog.String("why", refusal.Err.Error()))

@@ -34,8 +34,9 @@ type follower struct {
 func (s *Store) Follow(fn func(halberd.Committed)) { s.follow.fn = fn }
 
 // continues refuses a head that does not come after what was told.
-func (f *follower) continues(head position) error {
-	told := f.told.Load()
+func (f *follower) continues(head position) error { return f.told.Load().continues(head) }
+
+func (told *position) continues(head position) error {
 	if head.revision < told.revision || head.revision == told.revision && head.mark != told.mark {
 		return fmt.Errorf("%w: it is at revision %d, and %d was told of", halberd.ErrHistory, head.revision, told.revision)
 	}

@@ -66,15 +66,31 @@ func (s *Store) Acknowledge(ctx context.Context, b halberd.Beat) error {
 	return err
 }
 
-// Nodes implements halberd.Cluster.
+// Nodes implements halberd.Cluster. The list is read with the head: a connection
+// may lead to a primary that was replaced, where nodes are missing that have
+// entered since, and nobody would wait for them.
 func (s *Store) Nodes(ctx context.Context) (list []halberd.NodeRecord, err error) {
 	leave, err := s.enter(ctx)
 	if err != nil {
 		return nil, err
 	}
 	defer leave()
-	_, err = s.ask(ctx, s.control, `SELECT incarnation, name, state, applied, renewals, lease, version, seen_at, fenced_at
-		FROM nodes ORDER BY name, incarnation`, nil, func(s *scanner) {
+	told := *s.follow.told.Load() // before the list is read: it may go on meanwhile
+	bounded, cancel := context.WithTimeout(ctx, exchangeTime)
+	defer cancel()
+	conn, err := s.begin(bounded, s.control, ";")
+	if err != nil {
+		return nil, err
+	}
+	defer conn.Release()
+	var head position
+	err = query(bounded, conn.Conn(), `SELECT h.revision, h.mark, n.incarnation IS NOT NULL, n.incarnation, n.name, n.state, n.applied, n.renewals, n.lease,
+			n.version, n.seen_at, n.fenced_at
+		FROM head h LEFT JOIN nodes n ON true ORDER BY n.name, n.incarnation`, nil, func(s *scanner) {
+		head = s.position()
+		if !s.bool() {
+			return
+		}
 		var n halberd.NodeRecord
 		s.into(n.Incarnation[:])
 		n.Name = s.text()
@@ -84,7 +100,17 @@ func (s *Store) Nodes(ctx context.Context) (list []halberd.NodeRecord, err error
 		n.SeenAt, n.FencedAt = s.int(), s.int()
 		list = append(list, n)
 	})
-	return list, err
+	switch {
+	case ctx.Err() != nil:
+		return nil, ctx.Err()
+	case err != nil:
+		return nil, unavailable(err)
+	}
+	if err := told.continues(head); err != nil {
+		_ = conn.Conn().Close(bounded) // another may lead to where changes are made now
+		return nil, unavailable(err)
+	}
+	return list, nil
 }
 
 // Fence implements halberd.Cluster.
