@@ -13,7 +13,7 @@ import (
 	"time"
 )
 
-// The rows of the catalogue of attacks that can come out otherwise on several
+// The rows of the list of attacks that can come out otherwise on several
 // nodes than on one, on three real ones.
 
 // made is a key.
