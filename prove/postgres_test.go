@@ -164,7 +164,7 @@ func (d *database) ask(t testing.TB, name, query string) string {
 // listeners are the sessions that wait for notifications in a database.
 func (d *database) listeners(t testing.TB, name string) (pids []int) {
 	t.Helper()
-	for _, word := range strings.FieldsSeq(d.ask(t, name, "SELECT pid FROM pg_stat_activity WHERE datname = current_database() AND query ILIKE 'listen %'")) {
+	for word := range strings.FieldsSeq(d.ask(t, name, "SELECT pid FROM pg_stat_activity WHERE datname = current_database() AND query ILIKE 'listen %'")) {
 		pid, err := strconv.Atoi(word)
 		if err != nil {
 			t.Fatal(err)

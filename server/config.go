@@ -33,6 +33,11 @@ type Config struct {
 	// Database is the address of a PostgreSQL that nodes share,
 	// postgres://user@host/name, without a password. Zero: SQLite, in the folder.
 	Database string `yaml:"database"`
+	// Lease is how long a node goes on answering while it cannot reach the database,
+	// and how long at most a revocation waits for a node that vanished. Zero: 10 s.
+	Lease time.Duration `yaml:"lease"`
+	// NodeName is what people call this node. Zero: the host's name.
+	NodeName string `yaml:"node_name"`
 	// PublicURL is how clients reach the server; links are made from it. Zero:
 	// made from Listen.
 	PublicURL string `yaml:"public_url"`
@@ -174,6 +179,8 @@ func (c *Config) settings() []setting {
 		{"listen", "addresses to listen on, or unix:PATH (default 127.0.0.1:8080)", text(&c.Listen)},
 		{"data", "data folder (default halberd-data)", text(&c.Data)},
 		{"database", "PostgreSQL that several nodes share, postgres://user@host/name; its password comes from PGPASSWORD, PGPASSFILE or the variable (default: SQLite, in the folder)", text(&c.Database)},
+		{"lease", "how long a node of several answers while it cannot reach the database, 1s to 300s (default 10s)", span(&c.Lease)},
+		{"node_name", "what people call this node of several (default: the host's name)", text(&c.NodeName)},
 		{"public_url", "how clients reach this server, for links", text(&c.PublicURL)},
 		{"tls_cert", "certificate chain, a PEM file; read again on SIGHUP", text(&c.TLSCert)},
 		{"tls_key", "the certificate's private key, a PEM file; read again on SIGHUP", text(&c.TLSKey)},
@@ -329,6 +336,9 @@ func (c *Config) complete() error {
 	if c.MaxConnectionsPerAddress == 0 {
 		c.MaxConnectionsPerAddress = 1024
 	}
+	if c.Lease == 0 {
+		c.Lease = 10 * time.Second
+	}
 	if c.ShutdownTimeout == 0 {
 		c.ShutdownTimeout = 10 * time.Second
 	}
@@ -405,6 +415,9 @@ func (c *Config) complete() error {
 	if n := c.GuessBurst; (n < 1 && c.GuessesPerMinute > 0) || n < 0 || n > 1_000_000 {
 		return fmt.Errorf("guess_burst must be 1 to 1000000, and is %d", n)
 	}
+	if c.Lease < halberd.MinLease || c.Lease > halberd.MaxLease {
+		return fmt.Errorf("lease must be from %s to %s, and is %s", halberd.MinLease, halberd.MaxLease, c.Lease)
+	}
 	if c.ShutdownTimeout < 0 {
 		return fmt.Errorf("shutdown_timeout must not be negative, and is %s", c.ShutdownTimeout)
 	}
@@ -447,6 +460,10 @@ func (c Config) options(log *slog.Logger) halberd.Options {
 	o := halberd.Options{
 		Logger: log, ManagementPerMinute: c.ManagementLimit, ManagementBurst: c.ManagementBurst,
 		GuessesPerMinute: c.GuessesPerMinute, GuessBurst: c.GuessBurst,
+		Lease: c.Lease, NodeName: c.NodeName,
+	}
+	if host, err := os.Hostname(); err == nil && o.NodeName == "" {
+		o.NodeName = host
 	}
 	planted(&o)
 	return o

@@ -32,7 +32,7 @@ func TestTheZeroConfigIsComplete(t *testing.T) {
 		PrivateListen: "unix:halberd-data/private.sock", LogLevel: "info", LogFormat: "text",
 		MaxConnections: 16384, MaxConnectionsPerAddress: 1024, ManagementLimit: 600, ManagementBurst: 200, GuessesPerMinute: 30, GuessBurst: 60, OTLPSampleRatio: 1,
 		UsageDaysByMinute: 2, UsageDaysByHour: 90, UsageDaysByDay: 730,
-		ShutdownTimeout: 10 * time.Second,
+		Lease: 10 * time.Second, ShutdownTimeout: 10 * time.Second,
 	}
 	if err != nil || got != want {
 		t.Errorf("got %+v, %v\nwant %+v", got, err, want)
@@ -110,6 +110,7 @@ func TestAConfigurationThatMakesNoSenseIsRefusedByName(t *testing.T) {
 		"format":          {file: "log_format: xml\n", want: []string{"log_format must"}},
 		"burst of none":   {file: "management_burst: 0\n", want: []string{"management_burst must"}},
 		"a limit below 0": {file: "management_limit: -1\n", want: []string{"management_limit must", "0, for none"}},
+		"no lease":        {file: "lease: 900ms\n", want: []string{"lease must be from 1s"}},
 		"negative":        {file: "shutdown_timeout: -1s\n", want: []string{"shutdown_timeout must"}},
 		"a collector":     {file: "otlp_endpoint: localhost:4318\n", want: []string{"otlp_endpoint must"}},
 		"its password":    {file: "otlp_endpoint: http://u:hunter2@localhost\n", want: []string{"otlp_endpoint must"}},

@@ -41,7 +41,11 @@ func (c Config) open(ctx context.Context, log *slog.Logger, existing bool) (engi
 	if !c.shared() {
 		return sqlite.Open(ctx, c.Data, sqlite.Options{Log: log})
 	}
-	return postgres.Open(ctx, c.Database, c.Data, postgres.Options{Log: log, Password: c.databasePassword, Existing: existing})
+	s, err := postgres.Open(ctx, c.Database, c.Data, postgres.Options{Log: log, Password: c.databasePassword, Existing: existing})
+	if err != nil {
+		return nil, err
+	}
+	return plantedStore(s), nil
 }
 
 // connection is the database's address with its password, for those who take

@@ -171,14 +171,16 @@ func (in *instance) healthz(w http.ResponseWriter, r *http.Request) {
 	state(w, r, http.StatusOK, "ok")
 }
 
-// readyz says whether checks are answered: every key is in the index, and no
-// stop is under way.
+// readyz says whether checks are answered: every key is in the index, a node of
+// several holds a lease, and no stop is under way.
 func (in *instance) readyz(w http.ResponseWriter, r *http.Request) {
 	switch {
 	case in.stopping.Load():
 		state(w, r, http.StatusServiceUnavailable, "stopping")
 	case in.service.Load() == nil:
 		state(w, r, http.StatusServiceUnavailable, "starting")
+	case in.service.Load().Ready() != nil:
+		state(w, r, http.StatusServiceUnavailable, "without a lease")
 	default:
 		state(w, r, http.StatusOK, "ready")
 	}

@@ -424,6 +424,8 @@ func TestPrintConfigShowsWhatIsInEffect(t *testing.T) {
 	want := `listen: 127.0.0.1:8080
 data: /srv/halberd
 database: ""
+lease: 10s
+node_name: ""
 public_url: http://127.0.0.1:8080
 tls_cert: ""
 tls_key: ""
