@@ -106,6 +106,11 @@ func (b *buggy) Nodes(ctx context.Context) ([]halberd.NodeRecord, error) {
 
 func (b *buggy) Renew(ctx context.Context, beat halberd.Beat) (halberd.Grant, error) {
 	sent := time.Now()
+	if b.bug == bugEndlessLease { // it fails soon enough to be of use
+		var cancel context.CancelFunc
+		ctx, cancel = context.WithTimeout(ctx, 300*time.Millisecond)
+		defer cancel()
+	}
 	g, err := b.Store.Renew(ctx, b.boast(beat))
 	b.mu.Lock()
 	defer b.mu.Unlock()
