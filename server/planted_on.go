@@ -10,7 +10,6 @@ import (
 	"strconv"
 	"strings"
 	"sync"
-	"sync/atomic"
 	"time"
 	"unsafe"
 
@@ -29,20 +28,15 @@ const (
 
 // The bugs. They sit at the port, so the rest of the node is as it ships.
 const (
-	bugNoWait        = "no-wait"         // a revoker takes itself for alone
-	bugSilentCounts  = "silent-counts"   // a revoker takes the silent for informed
-	bugEndlessLease  = "endless-lease"   // a renewal that fails counts as one that does not
-	bugDeaf          = "deaf"            // a lease is taken though changes are missing
-	bugFencedRenews  = "fenced-renews"   // a fenced node goes on as if it were not
-	bugWallClock     = "wall-clock"      // leases are judged by the wall clock alone
-	bugFromTheAnswer = "from-the-answer" // leases are counted from the answer
-	bugAckFirst      = "ack-first"       // a node acknowledges what it has yet to apply
-	bugJoinsUnseen   = "joins-unseen"    // a node answers without being on the list as active
+	bugNoWait       = "no-wait"       // a revoker takes itself for alone
+	bugSilentCounts = "silent-counts" // a revoker takes the silent for informed
+	bugEndlessLease = "endless-lease" // a renewal that fails counts as one that does not
+	bugDeaf         = "deaf"          // a lease is taken though changes are missing
+	bugFencedRenews = "fenced-renews" // a fenced node goes on as if it were not
+	bugWallClock    = "wall-clock"    // leases are judged by the wall clock alone
+	bugAckFirst     = "ack-first"     // a node acknowledges what it has yet to apply
+	bugJoinsUnseen  = "joins-unseen"  // a node answers without being on the list as active
 )
-
-// late is by how much a clock is behind that bugFromTheAnswer moves: a lease that
-// begins later is one whose clock stood still meanwhile.
-var late atomic.Int64
 
 // planted gives the program its clock.
 func planted(o *halberd.Options) {
@@ -52,8 +46,8 @@ func planted(o *halberd.Options) {
 	}
 	wallOnly := os.Getenv(plantedBug) == bugWallClock
 	o.Now = func() time.Time {
-		now := time.Now().Add(-time.Duration(late.Load()))
-		text, err := os.ReadFile(file)
+		now := time.Now()
+		text, err := os.ReadFile(file) //nolint:gosec // the test says which
 		if err != nil {
 			text = []byte("0") // it is right until it is set
 		}
@@ -105,7 +99,6 @@ func (b *buggy) Nodes(ctx context.Context) ([]halberd.NodeRecord, error) {
 }
 
 func (b *buggy) Renew(ctx context.Context, beat halberd.Beat) (halberd.Grant, error) {
-	sent := time.Now()
 	if b.bug == bugEndlessLease { // it fails soon enough to be of use
 		var cancel context.CancelFunc
 		ctx, cancel = context.WithTimeout(ctx, 300*time.Millisecond)
@@ -120,8 +113,6 @@ func (b *buggy) Renew(ctx context.Context, beat halberd.Beat) (halberd.Grant, er
 		return halberd.Grant{Revision: beat.Applied, Now: b.last.Now}, nil
 	case err == nil && b.bug == bugDeaf:
 		g.Revision = beat.Applied
-	case err == nil && b.bug == bugFromTheAnswer:
-		late.Add(int64(time.Since(sent)))
 	}
 	if err == nil {
 		b.last = g
