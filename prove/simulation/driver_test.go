@@ -98,6 +98,9 @@ func (d *driver) change(ctx context.Context, s step, do func(context.Context, *h
 				h.flaw("%s through %s ended something, was a success, and is not confirmed", s.name, m.name)
 				return false, committed
 			}
+			if p.EffectiveBy.Sub(d.w.database.now()) > 10*d.w.lease {
+				return false, committed // nobody waits that long here
+			}
 			for d.w.database.now().Before(p.EffectiveBy) {
 				sleep(context.Background(), max(p.EffectiveBy.Sub(d.w.database.now()), time.Millisecond))
 			}
@@ -317,4 +320,17 @@ func suspends(ctx context.Context, d *driver) {
 		p, err := s.UpdateProject(ctx, by, home, halberd.ProjectPatch{Active: halberd.Some(on)}, 0)
 		return p.Propagation, err
 	})
+}
+
+// expires makes keys that end by themselves, soon, by the database's clock.
+func expires(ctx context.Context, d *driver) {
+	for ctx.Err() == nil {
+		at := d.w.history.told(time.Time{}).Truncate(time.Second).Add(time.Duration(2+d.dice.IntN(8)) * time.Second)
+		q, made := d.create(ctx, "a key that expires", halberd.NewKey{Scopes: reads, ExpiresAt: halberd.Some(halberd.Expiry{At: at})})
+		if made {
+			d.w.history.expires(q, at)
+			d.hunt(q)
+		}
+		d.rest(ctx, 2)
+	}
 }

@@ -72,6 +72,8 @@ type history struct {
 	questions []*question
 	events    []event // what was done to the machines, for people
 	flaws     []string
+	latest    time.Time // the latest time of the database that any node was told
+	ending    map[*change]time.Time
 }
 
 type event struct {
@@ -136,6 +138,35 @@ func (h *history) complete(c *change, confirmed bool) {
 	h.mu.Lock()
 	defer h.mu.Unlock()
 	c.completed, c.confirmed = h.now(), confirmed
+}
+
+// expires notes that a question ends by itself at a time of the database.
+func (h *history) expires(q *question, at time.Time) {
+	c := h.begin(q, change{name: "expire", final: true, node: "the database"})
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	if h.ending == nil {
+		h.ending = map[*change]time.Time{}
+	}
+	h.ending[c] = at
+}
+
+// told notes a time of the database that a node was told, and returns the latest.
+// What has expired by then has ended: no time that is told later lies before, and a
+// second makes up for the rates of clocks.
+func (h *history) told(now time.Time) time.Time {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	if now.After(h.latest) {
+		h.latest = now
+		for c, at := range h.ending {
+			if !now.Before(at.Add(time.Second)) {
+				delete(h.ending, c)
+				c.committed, c.at = h.now(), h.since()
+			}
+		}
+	}
+	return h.latest
 }
 
 func (h *history) checked(q *question, c check) {

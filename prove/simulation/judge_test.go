@@ -102,14 +102,26 @@ func (f *findings) lost(q *question, c *check) {
 }
 
 // backward: a node said REVOKED, which is for good, and accepts afterwards, be it
-// in another life. Nodes that differ before the answer break nothing.
+// in another life. Nodes that differ before the answer break nothing. What the
+// database lost, a node knows as long as it lives.
 func (f *findings) backward(q *question) {
-	first := map[string]instant{}
+	type where struct {
+		node string
+		life int
+	}
+	lost := slices.ContainsFunc(q.changes, func(c *change) bool { return c.lost })
+	of := func(c *check) where {
+		if lost {
+			return where{c.node, c.life}
+		}
+		return where{c.node, 0}
+	}
+	first := map[where]instant{}
 	anywhere := never
 	for i := range q.checks {
 		if c := &q.checks[i]; c.verdict == revoked {
-			if at, ok := first[c.node]; !ok || c.completed < at {
-				first[c.node] = c.completed
+			if at, ok := first[of(c)]; !ok || c.completed < at {
+				first[of(c)] = c.completed
 			}
 			anywhere = min(anywhere, c.completed)
 		}
@@ -119,7 +131,7 @@ func (f *findings) backward(q *question) {
 		if c.verdict != accepted {
 			continue
 		}
-		if at, ok := first[c.node]; ok && c.invoked > at && !slices.ContainsFunc(q.changes, func(c *change) bool { return c.lost }) {
+		if at, ok := first[of(c)]; ok && c.invoked > at {
 			f.add("BACKWARD", q, c, q.changes[len(q.changes)-1])
 		} else if c.invoked > anywhere {
 			f.early++

@@ -290,6 +290,9 @@ func (l *link) Renew(ctx context.Context, b halberd.Beat) (halberd.Grant, error)
 	err := l.write(ctx, func() error {
 		got, err := l.Node.Renew(context.WithoutCancel(ctx), b)
 		g.Store(&got)
+		if err == nil {
+			l.m.w.history.told(got.Now)
+		}
 		return err
 	})
 	if err != nil {

@@ -2,6 +2,7 @@ package simulation
 
 import (
 	"context"
+	"math"
 	"math/rand/v2"
 	"time"
 
@@ -24,7 +25,7 @@ func (w *world) nemesis(ctx context.Context, r *rand.Rand) {
 		if losses > 0 && (standby == nil || r.IntN(3) == 0) {
 			standby = w.db.Standby()
 		}
-		switch r.IntN(16) {
+		switch r.IntN(17) {
 		case 0, 1, 2, 3:
 			w.history.happened("%s is cut off for %v", m.name, d)
 			m.set(&m.cutTo, d)
@@ -66,7 +67,30 @@ func (w *world) nemesis(ctx context.Context, r *rand.Rand) {
 				w.history.happened("the database's clock is set by %v", by)
 				w.database.step(by)
 			}
+		case 16:
+			w.forget()
 		}
+	}
+}
+
+// forget cuts the log as far as no active node needs it: who was fenced must load
+// again.
+func (w *world) forget() {
+	n := w.db.Open()
+	defer func() { _ = n.Close() }()
+	rows, err := n.Nodes(context.Background())
+	if err != nil {
+		return
+	}
+	reach := int64(math.MaxInt64)
+	for _, r := range rows {
+		if r.State == halberd.NodeActive {
+			reach = min(reach, r.Applied)
+		}
+	}
+	if reach < math.MaxInt64 {
+		w.history.happened("the log is cut before revision %d", reach)
+		w.db.Forget(reach - 1)
 	}
 }
 

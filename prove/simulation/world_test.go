@@ -199,7 +199,7 @@ func (w *world) use(ctx context.Context) {
 	defer stop()
 	var all sync.WaitGroup
 	for i, drive := range []func(context.Context, *driver){
-		revokes, revokes, revokes, toggles, narrows, rotates, suspends,
+		revokes, revokes, revokes, toggles, narrows, rotates, suspends, expires,
 	} {
 		all.Go(func() { drive(ctx, &driver{w: w, dice: w.dice(uint64(100 + i))}) })
 	}
