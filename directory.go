@@ -35,7 +35,7 @@ type directory struct {
 	damaged                  map[any]error  // rows that were refused, by id
 	filled                   bool           // once by a load: what is not told of may be there all the same
 	ended                    map[KeyID]bool // keys that stay revoked though their entries were uprooted; almost always nil
-	revived                  KeyID          // the last key that was put as good after it was revoked, and stayed revoked; zero: none
+	revived                  KeyID          // the last key that was put as good after it was revoked, and stayed revoked, or that the last load lacked; zero: none
 	fresh                    map[any]bool   // ids told of since a load began, which may find older rows; nil: none runs
 }
 
@@ -379,7 +379,20 @@ func (d *directory) uproot(rows []KeyRecord) {
 	}
 }
 
-// regress reports whether a key that was known as revoked was told of as good.
+// orphan finds a key that may be good here and that a load did not find: no row is
+// ever taken out, but for what was revoked long ago. Called with mu held.
+func (d *directory) orphan(seen map[KeyID]bool) {
+	d.keys.Each(func(_ [32]byte, r *record) {
+		var e entry
+		r.unpack(&e)
+		if id := d.counts.Label(r.ordinal).id; e.flags&flagRevoked == 0 && !seen[id] && !d.fresh[id] {
+			d.revived = id
+		}
+	})
+}
+
+// regress reports whether a key that was known as revoked was told of as good, or
+// a load did not find one that was good.
 func (d *directory) regress() (KeyID, bool) {
 	d.mu.Lock()
 	defer d.mu.Unlock()

@@ -113,6 +113,7 @@ func (s *Service) load(ctx context.Context, revision int64) error {
 		s.unburied = map[KeyID]Tombstone{}
 	}
 	var lost []KeyRecord
+	seen := map[KeyID]bool{} // by a load that is not the first
 	err := s.store.Load(ctx, runtime.GOMAXPROCS(0), s.knownSince().Add(-forgetAfter).Unix(), func(batch []KeyRecord) error {
 		bad := make([]error, len(batch))
 		var buf packer
@@ -123,6 +124,9 @@ func (s *Service) load(ctx context.Context, revision int64) error {
 		defer d.mu.Unlock()
 		for i := range batch {
 			r := &batch[i]
+			if again {
+				seen[r.ID] = true
+			}
 			switch {
 			case d.fresh[r.ID]:
 				continue
@@ -156,6 +160,9 @@ func (s *Service) load(ctx context.Context, revision int64) error {
 	defer d.mu.Unlock()
 	if err := s.replant(lost); err != nil {
 		return fmt.Errorf("load keys: %w", err)
+	}
+	if again {
+		d.orphan(seen)
 	}
 	d.filled = true
 	d.revision.Store(max(d.revision.Load(), revision))

@@ -338,7 +338,7 @@ func (n *node) fill(ctx context.Context) error {
 	}
 	n.current = true
 	if id, back := n.s.dir.regress(); back {
-		return n.seal(fmt.Errorf("the key %s was revoked and is not in the store: %w", id, ErrHistory))
+		return n.seal(fmt.Errorf("the key %s was revoked and is good in the store, or was made and is not there: %w", id, ErrHistory))
 	}
 	return nil
 }

@@ -491,6 +491,35 @@ func TestAStoreThatWentBackInTimeSealsTheNode(t *testing.T) {
 	}
 }
 
+// the node was fenced meanwhile and loads from a store whose numbers have
+// passed those it knows. A key that only the lost history had would be good on it
+// for ever, and nobody could revoke it.
+func TestAKeyOfALostHistorySealsTheNodeThatLoadsAgain(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		x := newSeveral(t, 2)
+		a, b := x.nodes[0], x.nodes[1]
+		standby := x.db.Standby()
+		k := b.Make(halberd.NewKey{})
+		x.want(k.Secret, "VALID")
+		a.way.cut.Store(true)
+		_ = b.Close()
+		standby.Promote()
+		c := x.join(memory.NewFolder())
+		for range 5 {
+			c.Make(halberd.NewKey{})
+		}
+		elapse(5 * lease) // until it is fenced
+		a.way.cut.Store(false)
+		elapse(5 * time.Second)
+		if got := a.code(k.Secret); got != "UNAVAILABLE" {
+			t.Errorf("%s", got)
+		}
+		if err := a.Ready(); err == nil || !strings.Contains(err.Error(), "sealed") {
+			t.Errorf("not sealed: %v", err)
+		}
+	})
+}
+
 // A node that leaves is not waited for; one that was killed is waited for once.
 func TestAClosedNodeIsNotWaitedFor(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
