@@ -5,6 +5,7 @@ import (
 	"sync/atomic"
 
 	"github.com/halberdhq/halberd/internal/index"
+	"github.com/halberdhq/halberd/internal/planted"
 	"github.com/halberdhq/halberd/internal/tally"
 )
 
@@ -315,7 +316,7 @@ func (d *directory) putKey(r *KeyRecord) error {
 	if !r.PreviousDigest.IsZero() {
 		s := e
 		s.flags |= flagSuperseded
-		if end := r.PreviousExpiresAt; end == 0 {
+		if end := r.PreviousExpiresAt; end == 0 && !planted.Is(planted.ReplacedSecretKept) {
 			s.flags |= flagEnded
 		} else if s.expires == 0 || end < s.expires {
 			s.expires = end

@@ -1,6 +1,10 @@
 package halberd
 
-import "crypto/hmac"
+import (
+	"crypto/hmac"
+
+	"github.com/halberdhq/halberd/internal/planted"
+)
 
 // effect is what a change does to those who check keys, and so how long its
 // answer waits for other nodes.
@@ -22,6 +26,9 @@ func effectOf(narrower, wider bool) effect {
 
 // effectOnKey: something wider, and nothing else, is a widening.
 func effectOnKey(before, after *KeyRecord) effect {
+	if planted.Is(planted.NarrowingWidens) {
+		return widens
+	}
 	if after.State != StateActive || !hmac.Equal(before.Digest[:], after.Digest[:]) || !hmac.Equal(before.PreviousDigest[:], after.PreviousDigest[:]) ||
 		before.PreviousExpiresAt != after.PreviousExpiresAt || before.ExternalID != after.ExternalID {
 		return narrows
@@ -38,6 +45,9 @@ func effectOnKey(before, after *KeyRecord) effect {
 }
 
 func effectOnProject(before, after *ProjectRecord) effect {
+	if planted.Is(planted.SuspensionWidens) {
+		return widens
+	}
 	b, err := before.project()
 	if err != nil {
 		return narrows

@@ -6,6 +6,8 @@ import (
 	"fmt"
 	"runtime"
 	"time"
+
+	"github.com/halberdhq/halberd/internal/planted"
 )
 
 // What New does before anything is answered, and how what is committed later
@@ -291,6 +293,10 @@ func (s *Service) apply(c Committed) {
 	d := s.dir
 	d.mu.Lock()
 	defer d.mu.Unlock()
+	if planted.Is(planted.ChangeSkipped) && c.Revision%7 == 0 {
+		d.revision.Store(c.Revision)
+		return
+	}
 	var buf packer
 	if s.node != nil && len(c.Organizations)+len(c.Projects)+len(c.Members)+len(c.Keys) == 0 {
 		s.node.changed.Store(true) // a node became active, or nothing changed at all
@@ -366,6 +372,9 @@ func (s *Service) follow(rows []KeyRecord) {
 		if s.dir.lost(r) {
 			lost = append(lost, *r)
 		}
+	}
+	if planted.Is(planted.MissedSecretKept) {
+		return
 	}
 	s.dir.uproot(lost)
 }

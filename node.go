@@ -8,6 +8,8 @@ import (
 	"log/slog"
 	"sync/atomic"
 	"time"
+
+	"github.com/halberdhq/halberd/internal/planted"
 )
 
 // node is this process among those that share a store: it holds the lease, says
@@ -233,9 +235,14 @@ func (n *node) renew(ctx context.Context) error {
 	applied := n.s.dir.revision.Load()
 	sent := n.clock()
 	g, err := n.cluster.Renew(ctx, Beat{*n.me.Load(), applied})
+	if planted.Is(planted.LeaseFromReply) {
+		sent = n.clock()
+	}
 	switch {
 	case errors.Is(err, ErrFenced):
 		return n.fenced()
+	case err != nil && planted.Is(planted.FailedRenewalCounts):
+		g = Grant{applied, n.lease.Load().at(sent)}
 	case err != nil:
 		return fmt.Errorf("renew the lease: %w", err)
 	case g.Revision < applied:
@@ -243,7 +250,10 @@ func (n *node) renew(ctx context.Context) error {
 	}
 	n.told = max(n.told, applied)
 	n.lag.Store(g.Revision - applied)
-	if n.s.dir.revision.Load() < g.Revision {
+	if planted.Is(planted.AcknowledgedUnapplied) {
+		_ = n.cluster.Acknowledge(ctx, Beat{*n.me.Load(), g.Revision})
+	}
+	if n.s.dir.revision.Load() < g.Revision && !planted.Is(planted.LaggingGranted) {
 		if err := n.catchUp(ctx); err != nil {
 			return err
 		}
@@ -254,7 +264,11 @@ func (n *node) renew(ctx context.Context) error {
 	if err := n.reckon(ctx); err != nil {
 		return err
 	}
-	n.lease.Store(newLease(sent, n.length, g.Now))
+	length := n.length
+	if planted.Is(planted.LeaseGrace) {
+		length += length / 5
+	}
+	n.lease.Store(newLease(sent, length, g.Now))
 	return n.acknowledge(ctx)
 }
 
@@ -288,7 +302,12 @@ func (n *node) enter(ctx context.Context) (err error) {
 	if err := n.fill(ctx); err != nil {
 		return err
 	}
-	if err := n.s.update(ctx, func(tx Tx) error { return clusterTx(tx).Activate(me) }); err != nil {
+	if err := n.s.update(ctx, func(tx Tx) error {
+		if planted.Is(planted.NeverActivated) {
+			return nil
+		}
+		return clusterTx(tx).Activate(me)
+	}); err != nil {
 		return fmt.Errorf("become active: %w", err)
 	}
 	n.changed.Store(true)
@@ -328,6 +347,11 @@ func (n *node) fill(ctx context.Context) error {
 	}
 	if applied := n.s.dir.revision.Load(); revision < applied {
 		return n.seal(fmt.Errorf("the store is at revision %d, and this node has applied %d: %w", revision, applied, ErrHistory))
+	}
+	if planted.Is(planted.ReloadLeftOut) && n.s.dir.filled {
+		n.current = true
+		n.s.dir.revision.Store(revision)
+		return nil
 	}
 	load := n.s.load
 	if n.s.dir.revision.Load() == 0 {

@@ -7,6 +7,8 @@ import (
 	"errors"
 	"sync/atomic"
 	"time"
+
+	"github.com/halberdhq/halberd/internal/planted"
 )
 
 // sighting is how another node's row was seen, and since when it has not changed.
@@ -75,7 +77,7 @@ func (n *node) look(ctx context.Context) error {
 		}
 		next[r.Incarnation] = seen
 		switch silent := now.Sub(seen.since); {
-		case r.State == NodeActive && silent >= 2*outlasting(r.Lease):
+		case r.State == NodeActive && (silent >= 2*outlasting(r.Lease) || planted.Is(planted.FencedEarly) && known && silent >= r.Lease/2):
 			n.fence(ctx, r.Incarnation, r.Renewals)
 		case r.State == NodeFenced && silent >= outlasting(r.Lease), r.State == NodeJoining && silent >= staleJoiner:
 			if err := n.cluster.Leave(ctx, r.Incarnation); err != nil {

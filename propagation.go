@@ -5,6 +5,8 @@ import (
 	"errors"
 	"sync"
 	"time"
+
+	"github.com/halberdhq/halberd/internal/planted"
 )
 
 // Propagation says how far a change had gone when it was answered. On one node
@@ -30,7 +32,12 @@ const (
 
 // outlasting is how long no lease of the given length lasts, whichever of two
 // clocks it is measured on: their rates may differ by a few percent.
-func outlasting(lease time.Duration) time.Duration { return lease + lease/20 }
+func outlasting(lease time.Duration) time.Duration {
+	if planted.Is(planted.NoMargin) {
+		return lease
+	}
+	return lease + lease/20
+}
 
 // propagate returns when a committed change holds on every node, or as far as its
 // effect is waited for. began is a reading of the own clock after the commit was
@@ -54,6 +61,9 @@ func (n *node) propagate(ctx context.Context, r *Request, e effect, revision int
 		defer cancel()
 	}
 	p := n.await(waiting, revision, began)
+	if planted.Is(planted.TimeoutIsSuccess) {
+		p.Confirmed = true
+	}
 	n.waits.note(p)
 	if p.Confirmed || r.Async && ctx.Err() == nil {
 		return p, nil
@@ -97,7 +107,7 @@ func (n *node) await(ctx context.Context, revision int64, began time.Time) Propa
 					continue
 				}
 				p.Nodes++
-				if r.Applied >= revision {
+				if r.Applied >= revision || planted.Is(planted.OneRevisionShort) && r.Applied >= revision-1 {
 					continue
 				}
 				if was, known := late[r.Incarnation]; known {
@@ -108,6 +118,9 @@ func (n *node) await(ctx context.Context, revision int64, began time.Time) Propa
 			}
 			if late = still; first.IsZero() {
 				first = now
+				if planted.Is(planted.WaitFromSending) {
+					first = began
+				}
 			}
 		}
 		for who, was := range late {
@@ -119,7 +132,7 @@ func (n *node) await(ctx context.Context, revision int64, began time.Time) Propa
 			}
 		}
 		p.Waited = now.Sub(began)
-		if !first.IsZero() && len(late) == 0 || first.IsZero() && p.Waited >= outlasting(MaxLease) {
+		if planted.Is(planted.NotWaited) || !first.IsZero() && len(late) == 0 || first.IsZero() && p.Waited >= outlasting(MaxLease) {
 			p.Confirmed, p.EffectiveBy = true, time.Time{}
 			return p
 		}

@@ -5,6 +5,8 @@ import (
 	"errors"
 	"strings"
 	"time"
+
+	"github.com/halberdhq/halberd/internal/planted"
 )
 
 // sentences is the Tx of a change. It notes what the change is to revoke, for
@@ -58,7 +60,9 @@ func note[K comparable, V any](m *map[K]V, k K, v V) {
 
 // InsertKey implements Tx.
 func (t *sentences) InsertKey(r KeyRecord) error {
-	t.effect = max(t.effect, widens)
+	if !planted.Is(planted.CreationNotWaited) {
+		t.effect = max(t.effect, widens)
+	}
 	return t.Tx.InsertKey(r)
 }
 
@@ -133,12 +137,16 @@ func clusterTx(tx Tx) ClusterTx { return tx.(*outbox).Tx.(ClusterTx) }
 // whose answer was lost: it is waited for like that one.
 func (s *Service) commit(ctx context.Context, by *Request, act Action, fn func(tx Tx) error) (Propagation, error) {
 	seen := sentences{shared: s.node != nil}
+	var asked time.Time
+	if planted.Is(planted.WaitFromSending) {
+		asked = s.clock()
+	}
 	err := s.update(ctx, func(tx Tx) error {
 		seen.Tx = tx
 		if err := fn(&seen); err != nil {
 			return err
 		}
-		if seen.shared && act.repeats() && seen.effect == unseen {
+		if seen.shared && act.repeats() && seen.effect == unseen && !planted.Is(planted.RepeatNotWaited) {
 			seen.effect = narrows
 			return clusterTx(tx).Advance()
 		}
@@ -148,6 +156,9 @@ func (s *Service) commit(ctx context.Context, by *Request, act Action, fn func(t
 		return Propagation{}, s.failClosed(ctx, err, seen.rows)
 	}
 	began := s.clock()
+	if planted.Is(planted.WaitFromSending) {
+		began = asked
+	}
 	if act.revokes() || len(seen.rows) > 0 {
 		if err := s.entomb(ctx, seen.rows...); err != nil {
 			return oneNode(), err

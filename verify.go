@@ -5,6 +5,8 @@ import (
 	"net/netip"
 	"strings"
 	"time"
+
+	"github.com/halberdhq/halberd/internal/planted"
 )
 
 // VerdictCode is the answer of a check in one word.
@@ -188,6 +190,11 @@ func (s *Service) decide(ctx context.Context, c *Check, v *Verdict) error {
 		digest Digest
 	)
 	if own, p, ok := s.present(c, v, m.now, &e, &digest); ok {
+		if planted.Is(planted.LeaseJudgedLate) && s.node != nil {
+			if at := s.clock(); !s.node.lease.Load().holds(at) {
+				return s.node.noLease()
+			}
+		}
 		return s.decideWhat(ctx, c, v, &e, own, p, m)
 	}
 	return nil

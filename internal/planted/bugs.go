@@ -20,7 +20,6 @@ const (
 	FencedEarly               // a node is fenced while its lease lasts
 	NeverActivated            // a node answers while it is still joining
 	ReloadLeftOut             // a node that was left behind goes on without loading
-	ReloadOverNews            // a load puts older records over what was told meanwhile
 	LeaseUnchecked            // a check does not look at the lease
 	LeaseJudgedLate           // a check looks at the lease after it has looked the key up
 	LeaseByMonotonicOnly      // a lease lasts while the monotonic clock stands still
@@ -32,8 +31,8 @@ const (
 	OneRevisionShort          // a change waits for the revision before its own
 	TimeoutIsSuccess          // a change whose wait was given up is a success
 	RepeatNotWaited           // a repeated revocation is answered at once
-	NarrowingNotWaited        // a key that may do less is a change that nobody sees
-	ProjectNotWaited          // a suspended project is a change that nobody sees
+	NarrowingWidens           // a key that may do less is taken for one that may do more
+	SuspensionWidens          // a suspended project is taken for a resumed one
 	CreationNotWaited         // a new key is a change that nobody sees
 	AcknowledgedUnapplied     // a node acknowledges what it has not applied yet
 	ChangeSkipped             // a node leaves a change out
@@ -41,7 +40,6 @@ const (
 	ReplacedSecretKept        // a secret that was replaced stays good
 	MissedSecretKept          // a secret that was replaced twice while nobody told stays good
 	MarkNotCompared           // a history with the right numbers is taken for the right history
-	LostHistoryPassedOver     // a node goes on after its database lost changes
 	TombstonesNotReplayed     // a start does not read the journal of revocations
 	ExpiryByOwnClock          // a key expires by the node's clock
 	DatabaseTimeBack          // the database's time goes back with its clock
@@ -61,7 +59,6 @@ var words = [end]string{
 	FencedEarly:           "a node is fenced while its lease lasts",
 	NeverActivated:        "a node answers while it is still joining",
 	ReloadLeftOut:         "a node that was left behind goes on without loading",
-	ReloadOverNews:        "a load puts older records over what was told meanwhile",
 	LeaseUnchecked:        "a check does not look at the lease",
 	LeaseJudgedLate:       "a check looks at the lease after it has looked the key up",
 	LeaseByMonotonicOnly:  "a lease lasts while the monotonic clock stands still",
@@ -73,8 +70,8 @@ var words = [end]string{
 	OneRevisionShort:      "a change waits for the revision before its own",
 	TimeoutIsSuccess:      "a change whose wait was given up is a success",
 	RepeatNotWaited:       "a repeated revocation is answered at once",
-	NarrowingNotWaited:    "a key that may do less is a change that nobody sees",
-	ProjectNotWaited:      "a suspended project is a change that nobody sees",
+	NarrowingWidens:       "a key that may do less is taken for one that may do more",
+	SuspensionWidens:      "a suspended project is taken for a resumed one",
 	CreationNotWaited:     "a new key is a change that nobody sees",
 	AcknowledgedUnapplied: "a node acknowledges what it has not applied yet",
 	ChangeSkipped:         "a node leaves a change out",
@@ -82,7 +79,6 @@ var words = [end]string{
 	ReplacedSecretKept:    "a secret that was replaced stays good",
 	MissedSecretKept:      "a secret that was replaced twice while nobody told stays good",
 	MarkNotCompared:       "a history with the right numbers is taken for the right history",
-	LostHistoryPassedOver: "a node goes on after its database lost changes",
 	TombstonesNotReplayed: "a start does not read the journal of revocations",
 	ExpiryByOwnClock:      "a key expires by the node's clock",
 	DatabaseTimeBack:      "the database's time goes back with its clock",

@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"math"
 	"slices"
+	"strings"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -79,6 +80,15 @@ type history struct {
 type event struct {
 	at   time.Duration
 	what string
+}
+
+// past is what became of a question. Called when nothing runs any more.
+func (q *question) past() string {
+	var b strings.Builder
+	for _, c := range q.changes {
+		fmt.Fprintf(&b, "%s through %s [%d, committed %d at %v, ..%d, lost %v]; ", c.name, c.node, c.invoked, c.committed, c.at, c.completed, c.lost)
+	}
+	return b.String()
 }
 
 func (h *history) now() instant { return instant(h.count.Add(1)) }

@@ -9,11 +9,22 @@ import (
 
 // findings are the broken promises of one run, and what was looked at.
 type findings struct {
+	worlds           int
 	checks, verdicts int
 	ends             int // that were answered with success
 	grants           int // that were confirmed
 	early            int // accepted after another node said REVOKED, before the answer: no promise is broken
 	broken           []string
+}
+
+func (f *findings) plus(g *findings) {
+	f.worlds++
+	f.checks += g.checks
+	f.verdicts += g.verdicts
+	f.ends += g.ends
+	f.grants += g.grants
+	f.early += g.early
+	f.broken = append(f.broken, g.broken...)
 }
 
 func (f *findings) add(kind string, q *question, c *check, by *change) {

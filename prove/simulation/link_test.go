@@ -298,6 +298,7 @@ func (l *link) Renew(ctx context.Context, b halberd.Beat) (halberd.Grant, error)
 	if err != nil {
 		return halberd.Grant{}, err
 	}
+	l.m.renewed()
 	return *g.Load(), nil
 }
 

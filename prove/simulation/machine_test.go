@@ -28,6 +28,7 @@ type machine struct {
 	cutTo    time.Time // nothing passes to the database or back before
 	slowTo   time.Time // everything takes long before
 	downTo   time.Time // it is not started before
+	cutLater time.Duration
 
 	life    int
 	running atomic.Pointer[life] // nil: it is down, or starting
@@ -53,16 +54,20 @@ func (m *machine) now() time.Time {
 	if l != nil {
 		dead = l.dead
 	}
+	rest := func() {
+		if d := m.preempted(); d > 0 && l != nil {
+			l.sleep(context.Background(), d)
+		}
+	}
+	rest()
 	m.awake(context.Background(), dead)
 	at := m.clock.read()
-	if d := m.preempted(); d > 0 && l != nil {
-		l.sleep(context.Background(), d)
-	}
+	rest()
 	return at
 }
 
-// preempted is how long a goroutine that has just read the clock does not run:
-// hardly ever, and then long.
+// preempted is how long a goroutine that is about to read the clock, or has just
+// read it, does not run: hardly ever, and then long.
 func (m *machine) preempted() time.Duration {
 	m.mu.Lock()
 	defer m.mu.Unlock()
@@ -188,6 +193,22 @@ func (m *machine) kill(down time.Duration) {
 		l.kill()
 	}
 	m.running.Store(nil)
+}
+
+// cutWhenRenewed cuts the machine off once its next renewal was answered, and
+// renewed is when that happens.
+func (m *machine) cutWhenRenewed(d time.Duration) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	m.cutLater = d
+}
+
+func (m *machine) renewed() {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	if m.cutLater > 0 {
+		m.cutTo, m.cutLater = time.Now().Add(m.cutLater), 0
+	}
 }
 
 func (m *machine) set(what *time.Time, d time.Duration) {

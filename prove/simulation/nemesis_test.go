@@ -28,7 +28,19 @@ func (w *world) nemesis(ctx context.Context, r *rand.Rand) {
 		switch r.IntN(17) {
 		case 0, 1, 2, 3:
 			w.history.happened("%s is cut off for %v", m.name, d)
-			m.set(&m.cutTo, d)
+			if r.IntN(2) == 0 { // the worst moment: when a lease has just been granted
+				m.cutWhenRenewed(d)
+			} else {
+				m.set(&m.cutTo, d)
+			}
+			if r.IntN(4) == 0 {
+				at, by := upTo(1), -upTo(1)
+				w.late.Go(func() {
+					sleep(context.Background(), at)
+					w.history.happened("the clock of %s is set by %v", m.name, by)
+					m.clock.step(by)
+				})
+			}
 		case 4, 5:
 			w.history.happened("%s is paused for %v", m.name, d)
 			m.set(&m.pausedTo, d)
@@ -132,6 +144,7 @@ func (w *world) heal() {
 		for _, what := range []*time.Time{&m.cutTo, &m.pausedTo, &m.slowTo, &m.downTo} {
 			m.set(what, 0)
 		}
+		m.cutWhenRenewed(0)
 		m.clock.resume()
 	}
 	w.database.set(&w.database.downTo, 0)
