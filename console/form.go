@@ -61,6 +61,12 @@ func (p problems) refused(err error) error {
 			field = "form"
 		}
 		p[field] = message(err)
+		switch { // what the API calls seconds has units here
+		case strings.Contains(e.Message, "window_seconds"):
+			p[field] = "A limit’s span must be from a second to 31 days."
+		case strings.Contains(e.Message, "every_seconds"):
+			p[field] = "The interval must be from a minute to 366 days."
+		}
 	case halberd.CodeForbidden:
 		field := "form"
 		if strings.HasPrefix(e.Message, "rate_limits") { // the only thing in a form that takes more than its reader's role

@@ -1,6 +1,7 @@
 package console
 
 import (
+	"encoding/json"
 	"fmt"
 	"net/http"
 	"strings"
@@ -175,6 +176,8 @@ func (x *exchange) event(e *halberd.AuditEvent, people map[string]string) eventR
 		if e.Target == e.Actor {
 			r.What = ""
 		}
+	case "organization":
+		r.What = "the organization"
 	case "project":
 		r.Link = x.area.At("/projects/" + e.Target)
 		for _, p := range x.projects {
@@ -232,6 +235,9 @@ func changesWords(e *halberd.AuditEvent, people map[string]string) string {
 		}
 		return strings.Join(out, " · ")
 	}
+	if e.Action == halberd.ActionJoin || e.Action == halberd.ActionStart { // the words say it all
+		return ""
+	}
 	for _, field := range sortedKeys(e.Changes) {
 		c := e.Changes[field]
 		word := fieldNames[field]
@@ -242,12 +248,28 @@ func changesWords(e *halberd.AuditEvent, people map[string]string) string {
 			word = strings.ReplaceAll(field, "_", " ")
 		}
 		before, after := valueWord(c.Before, people), valueWord(c.After, people)
+		if field == "rate_limits" {
+			before, after = limitsWord(c.Before), limitsWord(c.After)
+		}
 		if before != "none" {
 			after = before + " → " + after
 		}
 		out = append(out, word+": "+after)
 	}
 	return strings.Join(out, " · ")
+}
+
+// limitsWord says limits as people do, as far as they can be read.
+func limitsWord(v any) string {
+	var ls halberd.RateLimits
+	b, err := json.Marshal(v)
+	if err == nil {
+		err = json.Unmarshal(b, &ls)
+	}
+	if err != nil || len(ls) == 0 {
+		return valueWord(v, nil)
+	}
+	return strings.Join(limitWords(ls), ", ")
 }
 
 func valueWord(v any, people map[string]string) string {

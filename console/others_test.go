@@ -20,6 +20,7 @@ import (
 func otherRows() []rowTest {
 	return []rowTest{
 		{rows: "A-80_A-94", check: payloads},
+		{rows: "A-80 in forms", check: payloadsInForms},
 		{rows: "find, sort and turn pages", check: findOneOfMany},
 		{rows: "invite, accept, demote", check: inviteAcceptDemote},
 		{rows: "projects", check: projects},
@@ -53,36 +54,27 @@ func payloads(p *tab) {
 	if err != nil {
 		p.T.Fatal(err)
 	}
-	shows := func(at string, texts ...string) {
-		p.T.Helper()
-		p.visit(at)
-		p.says(texts...)
-		// The layout has one script and no picture; whatever is more came in by a text.
-		if n := script[int](p, `document.scripts.length * 100 + document.images.length + document.querySelectorAll('[onerror], [onfocus], [onload], a[href^="javascript:"]').length`); n != 100 {
-			p.T.Errorf("%s: a text became more than text (%d)", at, n)
-		}
-	}
 	spaced := func(text string) string { return strings.Join(strings.Fields(text), " ") }
 	for i, k := range keys {
 		at := "/settings/api-keys/" + k.Key.ID.String()
-		shows(at, spaced(hostile[i]))
+		p.shows(at, spaced(hostile[i]))
 		if title := script[string](p, `document.title`); !strings.HasPrefix(title, spaced(hostile[i])) {
 			p.T.Errorf("the title is %q", title)
 		}
 	}
 	at := "/settings/api-keys/" + keys[1].Key.ID.String()
 	for _, rest := range []string{"/edit", "/rotate", "/revoke"} {
-		shows(at+rest, hostile[1])
+		p.shows(at+rest, hostile[1])
 	}
 	for _, page := range []string{"/settings/api-keys", "/settings/audit", "/settings/usage", "/settings/hygiene"} {
-		shows(page, hostile[0], hostile[1], hostile[3])
+		p.shows(page, hostile[0], hostile[1], hostile[3])
 	}
-	shows("/settings/api-keys?q="+url.QueryEscape(hostile[1]), hostile[1])
-	shows("/settings/members", hostile[1])
-	shows("/settings/members/"+in.Member.ID.String()+"/remove", hostile[1])
-	shows("/settings/projects", hostile[1])
-	shows("/settings/projects/"+project.ID.String(), hostile[1])
-	shows("/sign-in?next=" + url.QueryEscape(hostile[1]))
+	p.shows("/settings/api-keys?q="+url.QueryEscape(hostile[1]), hostile[1])
+	p.shows("/settings/members", hostile[1])
+	p.shows("/settings/members/"+in.Member.ID.String()+"/remove", hostile[1])
+	p.shows("/settings/projects", hostile[1])
+	p.shows("/settings/projects/"+project.ID.String(), hostile[1])
+	p.shows("/sign-in?next=" + url.QueryEscape(hostile[1]))
 	p.visit(at + "/rotate")
 	p.press("Rotate and show the new secret", true)
 	p.says(hostile[1])
@@ -91,6 +83,94 @@ func payloads(p *tab) {
 	p.says(hostile[1] + " is deactivated")
 	if k := p.called(hostile[1]); k["state"] != "inactive" {
 		p.T.Errorf("the API says %v", k)
+	}
+}
+
+// shows opens a page, which must have the texts and nothing that came in by one.
+func (p *tab) shows(at string, texts ...string) {
+	p.T.Helper()
+	p.visit(at)
+	p.inert(texts...)
+}
+
+// inert: the layout has one script and no picture; whatever is more came in by a
+// text.
+func (p *tab) inert(texts ...string) {
+	p.T.Helper()
+	p.says(texts...)
+	if n := script[int](p, `document.scripts.length * 100 + document.images.length + document.querySelectorAll('[onerror], [onfocus], [onload], a[href^="javascript:"]').length`); n != 100 {
+		p.T.Errorf("%s: a text became more than text (%d)", p.where(), n)
+	}
+}
+
+// payloadsInForms: what a form gives back with a refusal stays text in its fields,
+// and so do the names of what stands around every page, reasons and files.
+func payloadsInForms(p *tab) {
+	evil := hostile[1]
+	if _, err := p.UpdateOrganization(p.Ctx(), p.Admin, p.Org, halberd.OrganizationPatch{Name: halberd.Some(evil)}, 0); err != nil {
+		p.T.Fatal(err)
+	}
+	gone := p.Make(halberd.NewKey{Name: "Gone", Metadata: map[string]string{"note": evil}})
+	if _, err := p.Revoke(p.Ctx(), p.Admin, gone.Key.ID, evil, 0); err != nil {
+		p.T.Fatal(err)
+	}
+	p.shows("/settings/api-keys/"+gone.Key.ID.String(), evil)
+	p.shows("/settings/members", "People of "+evil)
+	p.shows("/settings/audit", evil)
+	typed := func(ids ...string) {
+		p.T.Helper()
+		for _, id := range ids {
+			script[bool](p, `(document.querySelector('#`+id+`').value = `+jsText(evil)+`, true)`)
+		}
+	}
+	kept := func(ids ...string) {
+		p.T.Helper()
+		p.inert()
+		for _, id := range ids {
+			if got := script[string](p, `document.querySelector('#`+id+`').value`); got != evil {
+				p.T.Errorf("%s has %q in %s", p.where(), got, id)
+			}
+		}
+	}
+	p.visit("/settings/api-keys/new")
+	p.choose("Custom")
+	fields := []string{"name", "scopes", "list", "limit-1", "limit-every-1", "limit-burst-1", "limit-name-1", "quota", "quota-every", "ips"}
+	typed(fields...)
+	p.press("Create", true)
+	p.says("Not created")
+	kept(fields...)
+	p.visit("/settings/projects/new")
+	fields = []string{"name", "prefix", "ceiling", "scopes", "days", "most", "limit-1", "limit-name-1"}
+	typed(fields...)
+	p.press("Create", true)
+	p.says("Not saved")
+	kept(fields...)
+	p.visit("/settings/members")
+	p.press("Invite member", false)
+	script[bool](p, `(document.querySelector('#mail').type = 'text', document.querySelector('#mail').value = `+jsText(evil)+`, true)`)
+	p.press("Create invitation", true)
+	p.says("Nothing was changed")
+	kept("mail")
+	stranger := p.tab(p.browser)
+	stranger.visit("/sign-in?next=" + url.QueryEscape("/settings/api-keys?q="+evil))
+	script[bool](stranger, `(document.querySelector('#email').type = 'text', document.querySelector('#email').value = `+jsText(evil)+`, true)`)
+	stranger.fill("Password", evil)
+	stranger.press("Sign in", true)
+	stranger.inert("is wrong")
+	v := p.visitor()
+	for _, k := range p.cookies() {
+		v.hold(&http.Cookie{Name: k.Name, Value: k.Value})
+	}
+	for at, mime := range map[string]string{"/settings/audit.csv": "text/csv; charset=utf-8", "/settings/audit.json": "application/jsonl", "/settings/usage.csv": "text/csv; charset=utf-8"} {
+		got := v.get(at)
+		if got.header.Get("Content-Type") != mime || !strings.HasPrefix(got.header.Get("Content-Disposition"), "attachment") || got.header.Get("X-Content-Type-Options") != "nosniff" {
+			p.T.Errorf("%s would be shown as a page: %v", at, got.header)
+		}
+	}
+	for _, k := range p.list() {
+		if k["label"] == evil {
+			p.T.Errorf("the API says %v", k)
+		}
 	}
 }
 

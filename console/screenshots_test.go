@@ -112,19 +112,25 @@ func (s *site) inhabit() string {
 		keys = append(keys, made)
 		s.Clock.Pass(25 * time.Hour)
 	}
-	for day := range 9 {
+	checks := func(at int) {
 		for i, k := range keys[1:9] {
-			for range (i*7+day*3)%11 + 3 {
+			for n := range (i*7+at*3)%11 + 3 {
 				_, _ = s.Verify(s.Ctx(), halberd.Check{
-					Secret: k.Secret, Scopes: []halberd.Scope{[]halberd.Scope{"read", "write", "admin"}[(i+day)%3]}, Resource: "source/stripe",
+					Secret: k.Secret, Scopes: []halberd.Scope{[]halberd.Scope{"read", "read", "read", "read", "read", "write"}[(i+at+n)%6]}, Resource: "source/stripe",
 					ClientIP: netip.AddrFrom4([4]byte{203, 0, 113, byte(20 + i)}), UserAgent: "billing-worker/2.14",
 				})
 			}
 		}
-		if _, err := s.Usage(s.Ctx(), s.Admin, halberd.UsageQuery{}); err != nil { // stores the counts under their day
-			t.Fatal(err)
-		}
+		_, err := s.Usage(s.Ctx(), s.Admin, halberd.UsageQuery{}) // stores the counts under their time
+		must(err)
+	}
+	for day := range 9 {
+		checks(day)
 		s.Clock.Pass(23 * time.Hour)
+	}
+	for hour := range 22 {
+		checks(max(0, 11-hour, hour-11))
+		s.Clock.Pass(time.Hour)
 	}
 	if _, err := s.Update(s.Ctx(), ana, keys[7].Key.ID, halberd.KeyPatch{Active: halberd.Some(false)}, 0); err != nil {
 		t.Fatal(err)
