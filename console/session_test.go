@@ -191,20 +191,21 @@ func TestA84_AnEndedSessionStaysEnded(t *testing.T) {
 	for _, k := range v.jar.Cookies(mustURL(t, s.URL)) {
 		cookie = k.Name + "=" + k.Value
 	}
+	body := "project=" + s.Home.String() // it changes the session, which so is stored at its end
 	slow, err := new(net.Dialer).DialContext(t.Context(), "tcp", mustURL(t, s.URL).Host)
 	if err != nil {
 		t.Fatal(err)
 	}
 	defer slow.Close()
 	fmt.Fprintf(slow, "POST /settings/project HTTP/1.1\r\nHost: x\r\nCookie: %s\r\nExpect: 100-continue\r\nConnection: close\r\n"+
-		"Content-Type: application/x-www-form-urlencoded\r\nContent-Length: 9\r\n\r\n", cookie)
+		"Content-Type: application/x-www-form-urlencoded\r\nContent-Length: %d\r\n\r\n", cookie, len(body))
 	// The server says so once it reads the body: the session is loaded by then.
 	answer := bufio.NewReader(slow)
 	if line, err := answer.ReadString('\n'); err != nil || !strings.Contains(line, "100 Continue") {
 		t.Fatalf("%q, %v", line, err)
 	}
 	v.post("/sign-out", nil)
-	if _, err := io.WriteString(slow, "project=x"); err != nil {
+	if _, err := io.WriteString(slow, body); err != nil {
 		t.Fatal(err)
 	}
 	if _, err := io.ReadAll(answer); err != nil {
