@@ -296,7 +296,13 @@ func TestA83_SpreadsheetsRunNothing(t *testing.T) {
 	}
 	v := s.visitor()
 	v.signIn(email, password)
+	// Names stand inside a cell with others; what a caller chooses as a whole cell is
+	// the request's id.
+	v.post("/settings/profile", url.Values{"name": {"Ana"}}, "X-Request-Id", "-2-3-cmd")
 	got := v.get("/settings/audit.csv")
+	if !strings.Contains(got.body, ",'-2-3-cmd,") {
+		t.Error("the request's id is not there, or not as a text")
+	}
 	rows, err := csv.NewReader(strings.NewReader(got.body)).ReadAll()
 	if err != nil || got.status != http.StatusOK || len(rows) < len(texts) {
 		t.Fatalf("%d, %v, %d rows", got.status, err, len(rows))
