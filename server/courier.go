@@ -31,7 +31,7 @@ func (in *instance) send(ctx context.Context, o halberd.Outgoing) jobs.Receipt {
 	case halberd.FormatStandard:
 		m.Body = o.Event.Body()
 	case halberd.FormatSlack:
-		body, err := notify.Slack(notice(o.Event))
+		body, err := notify.Slack(notice(o.Event, in.current().PublicURL))
 		if err != nil {
 			return jobs.Receipt{Error: "not sent: the event cannot be put in words"}
 		}
@@ -51,7 +51,7 @@ func (in *instance) mail(ctx context.Context, to string, o halberd.Outgoing) job
 	if in.outward.mailer == nil {
 		return jobs.Receipt{Error: "not sent: this server sends no email any more"}
 	}
-	if err := in.outward.mailer.Send(ctx, to, notice(o.Event), in.now()); err != nil {
+	if err := in.outward.mailer.Send(ctx, to, notice(o.Event, in.current().PublicURL), in.now()); err != nil {
 		in.log.Warn("an email was not taken; it is tried again for three days", "delivery", o.ID, "why", err)
 		return jobs.Receipt{Error: "the mail server did not take it; the operator's log says why"}
 	}
@@ -60,7 +60,7 @@ func (in *instance) mail(ctx context.Context, to string, o halberd.Outgoing) job
 
 // notice puts an event in words for people. Its data are ids, hints and what people
 // call things; notify sees to it that they stay text.
-func notice(e halberd.Event) notify.Notice {
+func notice(e halberd.Event, public string) notify.Notice {
 	n := notify.Notice{ID: e.ID.String()}
 	data := map[string]any{}
 	if err := json.Unmarshal([]byte(e.Data), &data); err != nil {
@@ -72,22 +72,24 @@ func notice(e halberd.Event) notify.Notice {
 	}
 	noun, done, _ := strings.Cut(string(e.Type), ".")
 	called := ""
-	for _, name := range []string{"title", "label", "name", "prefix"} {
+	for _, name := range []string{"label", "name", "prefix", noun + "_id"} {
 		if called = word(name); called != "" {
 			break
 		}
 	}
-	if title := word("title"); title != "" { // an alert says it itself
-		n.Title = title
+	if cause := word("cause"); noun == "alert" && cause != "" { // it says itself what a person should know
+		n.Title = cause
 		if done != "opened" {
-			n.Title += " (" + strings.ReplaceAll(done, "_", " ") + ")"
+			n.Title += " (" + done + ")"
 		}
 	} else {
 		n.Title = strings.TrimSpace(strings.ToUpper(noun[:1])+noun[1:]+" "+called) + ": " + strings.ReplaceAll(done, "_", " ")
 	}
-	n.Link = word("link")
+	if key := word("key_id"); key != "" {
+		n.Link = public + "/settings/api-keys/" + key // its page in the console
+	}
 	for _, name := range slices.Sorted(maps.Keys(data)) {
-		if name == "title" || name == "link" || name == "version" {
+		if name == "version" || name == "cause" && n.Title == data[name] {
 			continue
 		}
 		if text := said(data[name]); text != "" {
