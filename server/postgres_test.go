@@ -171,7 +171,7 @@ func TestTwoFirstStartsAtOnceMakeOnePepperAndOneAdminKey(t *testing.T) {
 func TestAChangeIsRefusedWhileTheDatabaseIsAway(t *testing.T) {
 	pg, err := pgtest.Start(pgtest.Options{Settings: []string{"fsync=off"}})
 	pgtest.Need(t, err)
-	t.Cleanup(func() { pg.Kill(); os.RemoveAll(pg.Dir()) })
+	t.Cleanup(pg.Remove)
 	p := serve(t, shortDir(t), "--database", pg.Address("postgres"))
 	m := p.create("before")
 	pg.Kill()

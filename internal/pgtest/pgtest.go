@@ -40,8 +40,7 @@ func (s *Shared) Stop() {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if s.server != nil {
-		s.server.Kill()
-		_ = os.RemoveAll(s.server.dir)
+		s.server.Remove()
 		s.server = nil
 	}
 }

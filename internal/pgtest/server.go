@@ -104,6 +104,12 @@ func (s *Server) Log() string {
 // crash of its machine would, and waits for the end.
 func (s *Server) Kill() { s.Signal(syscall.SIGQUIT) }
 
+// Remove kills the server and removes its folder.
+func (s *Server) Remove() {
+	s.Kill()
+	_ = os.RemoveAll(s.dir)
+}
+
 // Signal sends the server a signal that ends it, and waits for the end. SIGINT
 // is an orderly stop.
 func (s *Server) Signal(signal os.Signal) {

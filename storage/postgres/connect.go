@@ -58,6 +58,10 @@ func parse(address string) (*pgxpool.Config, error) {
 	set("lock_timeout", milliseconds(lockTime))
 	set("idle_in_transaction_session_timeout", milliseconds(idleTime))
 	set("jit", "off") // it costs more than any query of ours takes
+	// A page is a walk along an index with a seek for each row: what the planner
+	// may think of instead grows with the table.
+	set("enable_hashjoin", "off")
+	set("enable_mergejoin", "off")
 	c.RuntimeParams["default_transaction_isolation"] = "read committed"
 	c.RuntimeParams["bytea_output"] = "hex"
 	c.OnNotice = noticed

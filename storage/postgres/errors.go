@@ -79,6 +79,8 @@ func unavailable(err error) error {
 		message = "other changes hold up the database: nothing was changed"
 	case c == "57014":
 		message = "the database took too long"
+	case c == notPermitted:
+		message = "the database does not let this user do what must be done"
 	case c == "25006":
 		message = "the database takes no changes: it is a replica, or read-only"
 	case class(err) == "XX", class(err) == "58":

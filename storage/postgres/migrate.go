@@ -21,6 +21,11 @@ var migrations embed.FS
 // migrating is the advisory lock that is held while the schema is changed.
 const migrating = 0x68616c62657264 // "halberd"
 
+// notPermitted is the SQLSTATE of what a user may not do.
+const notPermitted = "42501"
+
+var errNoTables = fmt.Errorf("%w: this user may not make tables in it (GRANT CREATE ON SCHEMA public, or own the database)", ErrUnsuitable)
+
 // prepare waits until the database answers, and brings its schema to what this
 // version knows. One node does it, and the others wait for it. ctx bounds it.
 func prepare(ctx context.Context, config *pgxpool.Config, o Options) (err error) {
@@ -123,6 +128,9 @@ func migrate(ctx context.Context, config *pgxpool.Config, look bool) (err error)
 		}
 	}
 	at, err := provider.GetDBVersion(ctx)
+	if code(err) == notPermitted {
+		return errNoTables
+	}
 	if err != nil {
 		return fmt.Errorf("reading the schema's version: %w", unavailable(err))
 	}
@@ -133,8 +141,8 @@ func migrate(ctx context.Context, config *pgxpool.Config, look bool) (err error)
 		return fmt.Errorf("%w: it has schema %d and this version's is %d; start the server once", ErrUnsuitable, at, newest)
 	}
 	if _, err := provider.Up(ctx); err != nil {
-		if code(err) == "42501" {
-			return fmt.Errorf("%w: this user may not make tables in it (GRANT CREATE ON SCHEMA public, or own the database)", ErrUnsuitable)
+		if code(err) == notPermitted {
+			return errNoTables
 		}
 		return fmt.Errorf("bringing the schema to version %d: %w", newest, err)
 	}
