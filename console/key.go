@@ -137,6 +137,10 @@ var did = map[halberd.Action]string{
 	halberd.ActionCreateOrganization: "created", halberd.ActionUpdateOrganization: "changed",
 	halberd.ActionInviteMember: "invited", halberd.ActionUpdateMember: "changed", halberd.ActionRemoveMember: "removed",
 	halberd.ActionJoin: "joined", halberd.ActionSignIn: "signed in", halberd.ActionSignOut: "signed out everywhere",
+	halberd.ActionCreateWebhook: "created", halberd.ActionUpdateWebhook: "changed", halberd.ActionRotateWebhook: "rotated the secret of",
+	halberd.ActionDeleteWebhook: "deleted", halberd.ActionTestWebhook: "tested", halberd.ActionRedeliver: "delivered again", halberd.ActionDisableWebhook: "disabled",
+	halberd.ActionAcknowledgeAlert: "acknowledged", halberd.ActionSilenceAlert: "silenced",
+	halberd.ActionCreateAlertRule: "created", halberd.ActionUpdateAlertRule: "changed", halberd.ActionDeleteAlertRule: "deleted",
 	halberd.ActionUpdateSelf: "changed their own profile", halberd.ActionStart: "was started", halberd.ActionRecover: "was recovered",
 }
 

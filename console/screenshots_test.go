@@ -159,6 +159,9 @@ func (p *tab) look(name, folder, path string) {
 		if over := script[int](p, "document.documentElement.scrollWidth - innerWidth"); over > 0 {
 			p.T.Errorf("%s scrolls %d pixels sideways at a width of %d", path, over, d.width)
 		}
+		if weak := script[[]string](p, faint); len(weak) > 0 {
+			p.T.Errorf("%s, %s: too little contrast: %q", path, d.dress, weak)
+		}
 		if over := script[int](p, "Math.max(0, ...[...document.querySelectorAll('.table-wrap')].map(e => e.scrollWidth - e.clientWidth))"); over > 0 && d.width > 720 { // below they are cards
 			p.T.Errorf("a table of %s is %d pixels wider than its place at a width of %d", path, over, d.width)
 		}
