@@ -26,7 +26,7 @@ func main() {
 	defer stop()
 	if err := run(ctx, os.Args[1:], os.Getenv("HALBERD_WEBHOOK_SECRET"), os.Stdout); err != nil {
 		fmt.Fprintln(os.Stderr, "webhooks:", err)
-		os.Exit(1)
+		os.Exit(1) //nolint:forbidigo // the end of main
 	}
 }
 
