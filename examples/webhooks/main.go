@@ -23,8 +23,9 @@ import (
 
 func main() {
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt)
-	defer stop()
-	if err := run(ctx, os.Args[1:], os.Getenv("HALBERD_WEBHOOK_SECRET"), os.Stdout); err != nil {
+	err := run(ctx, os.Args[1:], os.Getenv("HALBERD_WEBHOOK_SECRET"), os.Stdout)
+	stop()
+	if err != nil {
 		fmt.Fprintln(os.Stderr, "webhooks:", err)
 		os.Exit(1) //nolint:forbidigo // the end of main
 	}
