@@ -24,8 +24,11 @@ type clock struct {
 // epoch is what the wall shows when a run begins.
 var epoch = time.Date(2026, 3, 1, 12, 0, 0, 0, time.UTC)
 
-func newClock(r *rand.Rand, most float64) *clock {
-	rates := []float64{-most, 0, most, most * (2*r.Float64() - 1)}
+func newClock(r *rand.Rand, skewed bool) *clock {
+	rates := []float64{-mostRate, mostRate, 0, mostRate * (2*r.Float64() - 1)}
+	if skewed {
+		rates = rates[:2]
+	}
 	return &clock{began: time.Now(), rate: 1 + rates[r.IntN(len(rates))]}
 }
 

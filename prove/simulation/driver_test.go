@@ -72,10 +72,10 @@ func (d *driver) change(ctx context.Context, s step, do func(context.Context, *h
 	for _, q := range s.ends {
 		all = append(all, h.begin(q, change{name: s.name, final: s.final, node: m.name}))
 	}
-	saw := &witness{committed: func() {
+	saw := &witness{committed: func(revision int64) {
 		committed = true
 		for _, c := range all {
-			h.commit(c)
+			h.commit(c, revision)
 		}
 	}}
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), d.patience())
@@ -108,7 +108,7 @@ func (d *driver) change(ctx context.Context, s step, do func(context.Context, *h
 	}
 	for _, c := range all {
 		if !committed { // it found nothing to do
-			h.commit(c)
+			h.commit(c, 0)
 		}
 		h.complete(c, p.Confirmed)
 	}
@@ -126,24 +126,29 @@ func (d *driver) hunt(q *question) {
 		for i := range when[1:] {
 			when[i+1] = time.Duration(d.dice.Float64() * 1.3 * float64(w.lease))
 		}
-		for _, at := range when {
+		for i, at := range when {
 			w.late.Go(func() {
 				sleep(context.Background(), at)
-				d.check(q, m)
+				d.check(q, m, i == 1)
 			})
 		}
 	}
 }
 
-// check asks one node one question.
-func (d *driver) check(q *question, m *machine) verdict {
+// check asks one node one question. A demanding one asks for the state of the last
+// change of it, as a caller does who was told of its revision.
+func (d *driver) check(q *question, m *machine, demanding bool) verdict {
 	l := m.running.Load()
 	if l == nil {
 		return silent
 	}
 	h := d.w.history
-	c := check{node: m.name, life: l.number, at: h.since(), invoked: h.now()}
-	got, err := l.Verify(context.Background(), halberd.Check{Secret: q.secret, Scopes: q.scopes, FiltersResources: true})
+	c := check{node: m.name, life: l.number}
+	if demanding {
+		c.atLeast = h.latestOf(q)
+	}
+	c.at, c.invoked = h.since(), h.now()
+	got, err := l.Verify(context.Background(), halberd.Check{Secret: q.secret, Scopes: q.scopes, FiltersResources: true, AtLeast: c.atLeast})
 	c.completed = h.now()
 	switch {
 	case l.link.killed():
@@ -172,7 +177,7 @@ func asks(ctx context.Context, d *driver) {
 			continue
 		}
 		back := min(len(all)-1, int(d.dice.ExpFloat64()*4))
-		d.check(all[len(all)-1-back], d.w.machines[d.dice.IntN(len(d.w.machines))])
+		d.check(all[len(all)-1-back], d.w.machines[d.dice.IntN(len(d.w.machines))], d.dice.IntN(4) == 0)
 	}
 }
 

@@ -40,6 +40,7 @@ type change struct {
 	// never got there is none. never: it did not, or not yet.
 	committed instant
 	at        time.Duration
+	revision  int64 // that of the commit, or a later one; 0: not known
 	// completed is when its success was answered; never: it was not.
 	completed instant
 	confirmed bool // the answer said that every node knows
@@ -51,6 +52,7 @@ type check struct {
 	life               int // of the node
 	invoked, completed instant
 	at                 time.Duration // when it was asked
+	atLeast            int64         // the revision that was asked for; 0: none
 	verdict            verdict
 }
 
@@ -137,10 +139,23 @@ func (h *history) begin(q *question, c change) *change {
 }
 
 // commit notes that the database has it.
-func (h *history) commit(c *change) {
+func (h *history) commit(c *change, revision int64) {
 	h.mu.Lock()
 	defer h.mu.Unlock()
+	c.revision = revision
 	c.committed, c.at = h.now(), h.since()
+}
+
+// latestOf is the revision of the last change of a question.
+func (h *history) latestOf(q *question) (revision int64) {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	for _, c := range q.changes {
+		if c.committed != never {
+			revision = max(revision, c.revision)
+		}
+	}
+	return revision
 }
 
 // complete notes the answer of success.

@@ -66,7 +66,8 @@ func judge(h *history, overdue time.Duration) *findings {
 // was asked after an end was answered with success, and no grant was committed
 // between that end and the check's answer.
 //
-// And it is overdue, whether the end was answered or not, when it was asked
+// It is too old when it asked for the revision of an end, answered or not, and was
+// accepted. And it is overdue, whether the end was answered or not, when it was asked
 // later than any lease from before the end's commit can last.
 func (f *findings) stale(q *question, c *check, overdue time.Duration) {
 	if c.verdict != accepted {
@@ -79,6 +80,9 @@ func (f *findings) stale(q *question, c *check, overdue time.Duration) {
 		switch {
 		case end.completed < c.invoked:
 			f.add("STALE", q, c, end)
+			return
+		case c.atLeast >= end.revision && end.revision > 0 && end.committed < c.invoked && !end.lost:
+			f.add("TOO OLD", q, c, end)
 			return
 		case c.at > end.at+overdue && end.committed < c.invoked:
 			f.add("OVERDUE", q, c, end)

@@ -38,10 +38,7 @@ func unavailable(why string) error {
 	return &halberd.Error{Code: halberd.CodeUnavailable, Message: "the database cannot be reached", RetryAfter: time.Second, Err: errors.New(why)}
 }
 
-var (
-	errLost   = errors.New("the connection was lost")
-	errKilled = errors.New("the process was killed")
-)
+var errKilled = errors.New("the process was killed")
 
 // trip is what happens to one request: how long it and its answer travel, and
 // whether they arrive.
@@ -172,7 +169,7 @@ func (l *link) write(ctx context.Context, effect func() error) error {
 
 // witness is told when the database has a change: it is given in the context of
 // whoever makes it.
-type witness struct{ committed func() }
+type witness struct{ committed func(revision int64) }
 
 type witnessKey struct{}
 
@@ -189,8 +186,8 @@ func (l *link) Update(ctx context.Context, fn func(halberd.Tx) error) error {
 		return err
 	}
 	told := false
-	travelled := context.WithValue(lasting, toldKey{}, &told)
-	err := l.Node.Update(travelled, func(tx halberd.Tx) error {
+	onTheWay := context.WithValue(lasting, toldKey{}, &told)
+	err := l.Node.Update(onTheWay, func(tx halberd.Tx) error {
 		l.m.inside.Add(1)
 		defer l.m.inside.Add(-1)
 		return fn(tx)
@@ -207,7 +204,15 @@ type toldKey struct{}
 // is to be told of.
 func (l *link) lag(ctx context.Context) error {
 	if w, ok := ctx.Value(witnessKey{}).(*witness); ok {
-		w.committed()
+		var revision int64 // that of the change, or a later one
+		_ = l.Node.View(context.WithoutCancel(ctx), func(r halberd.Reader) (err error) {
+			revision, err = r.Revision()
+			return err
+		})
+		if l.m.w.promoted.Load() {
+			revision = 0 // two histories have this number
+		}
+		w.committed(revision)
 	}
 	if told, ok := ctx.Value(toldKey{}).(*bool); ok {
 		*told = true

@@ -178,7 +178,7 @@ func (m *machine) start(ctx context.Context) (*life, error) {
 	if err != nil {
 		m.w.history.happened("%s cannot start: %v", m.name, err)
 		link.kill()
-		_ = link.Node.Close()
+		_ = link.Close()
 		return nil, err
 	}
 	return &life{Service: s, number: number, link: link, sealed: sealed}, nil

@@ -113,7 +113,7 @@ func (w *world) promote(s *memory.Standby) {
 	s.Promote()
 	h := w.history
 	for _, q := range h.ever() {
-		h.commit(h.begin(q, change{name: "perhaps granted by a database that lost changes", grants: true, node: "the database"}))
+		h.commit(h.begin(q, change{name: "perhaps granted by a database that lost changes", grants: true, node: "the database"}), 0)
 		h.begin(q, change{name: "perhaps ended by a database that lost changes", node: "the database"})
 	}
 	w.judgeLost()

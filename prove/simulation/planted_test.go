@@ -48,6 +48,8 @@ func likes(b planted.Bug) kind {
 	switch b {
 	case planted.MarkNotCompared, planted.TombstonesNotReplayed:
 		return lossy
+	case planted.NoMargin:
+		return skewed
 	}
 	return whatever
 }

@@ -24,6 +24,7 @@ const (
 	stormy               // everything breaks
 	calm                 // nothing does: then every node must know everything at once
 	lossy                // and once, the database comes back without its last changes
+	skewed               // everything breaks, and clocks differ as much as they may
 )
 
 // mostRate is by how much a machine's clock may run faster or slower. Two
@@ -107,7 +108,7 @@ func newWorld(seed uint64, like kind) *world {
 	for i := range w.pepper {
 		w.pepper[i] = byte(r.Uint32())
 	}
-	w.kind = []kind{calm, lossy, lossy, stormy, stormy, stormy, stormy, stormy, stormy, stormy}[r.IntN(10)]
+	w.kind = []kind{calm, lossy, lossy, skewed, stormy, stormy, stormy, stormy, stormy, stormy}[r.IntN(10)]
 	if like != whatever {
 		w.kind = like
 	}
@@ -115,12 +116,15 @@ func newWorld(seed uint64, like kind) *world {
 	w.steps = w.kind == stormy && r.IntN(2) == 0
 	w.lease = []time.Duration{time.Second, time.Second, 2 * time.Second}[r.IntN(3)]
 	w.span = 25 * w.lease
+	if w.kind == skewed {
+		w.lease, w.span = 4*time.Second, 60*time.Second
+	}
 	w.db, w.database = memory.NewDatabase(), &database{began: time.Now()}
 	w.db.Clock(w.database.now)
 	for i := range 3 {
 		d := w.dice(uint64(10 + i))
 		w.machines = append(w.machines, &machine{
-			w: w, name: fmt.Sprintf("node %d", i+1), clock: newClock(d, mostRate), folder: memory.NewFolder(), dice: d,
+			w: w, name: fmt.Sprintf("node %d", i+1), clock: newClock(d, w.kind == skewed), folder: memory.NewFolder(), dice: d,
 		})
 	}
 	return w
@@ -220,7 +224,7 @@ func (w *world) last() {
 	d := &driver{w: w}
 	for _, q := range w.history.all() {
 		for _, m := range w.machines {
-			v := d.check(q, m)
+			v := d.check(q, m, false)
 			if want, known := w.truth(q); known && v != silent && (v == accepted) != want {
 				w.history.flaw("in the end, %s answers %d to %q; %s", m.name, v, q.name, q.past())
 			}
