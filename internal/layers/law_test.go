@@ -37,7 +37,7 @@ var rooms = []room{
 	{path: "storage/sqlite", may: ". storage/internal/changes storage/internal/keeper modernc.org/sqlite github.com/pressly/goose/v3"},
 	{path: "storage/postgres", may: ". storage/internal/changes storage/internal/keeper github.com/jackc/pgx/v5 github.com/pressly/goose/v3"},
 	{path: "storage/storagetest", may: "."}, // the contract; imported by tests only
-	{path: "limits/redis", may: ". github.com/redis/rueidis", planned: true},
+	{path: "limits/redis", may: ". github.com/redis/rueidis"},
 	{path: "notify", may: ". github.com/wneessen/go-mail github.com/standard-webhooks/standard-webhooks/libraries github.com/go-json-experiment/json"},
 	{path: "jobs", may: ". github.com/riverqueue/river github.com/riverqueue/river/riverdriver github.com/riverqueue/river/riverdriver/riverpgxv5 " +
 		"github.com/riverqueue/river/riverdriver/riversqlite github.com/riverqueue/river/rivertype github.com/jackc/pgx/v5 modernc.org/sqlite"},
@@ -65,6 +65,7 @@ var rooms = []room{
 	// Tests: rooms that no room above may import.
 	{path: "internal/layers"},
 	{path: "internal/fixture", may: ". storage/memory internal/password"},
+	{path: "internal/redistest"},                              // a Redis of a test's own
 	{path: "internal/pgtest", may: "github.com/jackc/pgx/v5"}, // a private PostgreSQL
 	{path: "dialect"}, // the dialects together, over HTTP
 	{path: "docs"},    // the documents' examples, run
@@ -111,7 +112,7 @@ var words = []word{
 	{pkg: "math/rand/v2", why: "a value that can be guessed is no secret; use crypto/rand"},
 	{pkg: "encoding/json", never: "internal/request", why: "it accepts duplicate names, other letter cases and trailing documents"},
 	{pkg: "text/template", why: "it does not escape; use html/template"},
-	{pkg: "testing", only: "storage/storagetest internal/fixture internal/pgtest", why: "it adds flags to the program"},
+	{pkg: "testing", only: "storage/storagetest internal/fixture internal/pgtest internal/redistest", why: "it adds flags to the program"},
 	{pkg: "log", why: "a log/slog.Logger is passed in"},
 	{pkg: "flag", only: "examples/hookshop/cmd/aphids-cli", why: "its flags are global; the command line is cobra's"},
 	{pkg: "expvar", why: "it registers a public page by itself"},
