@@ -316,7 +316,9 @@ func (n *node) enter(ctx context.Context) (err error) {
 	if err := n.reckon(ctx); err != nil {
 		return err
 	}
-	if n.active() > 1 {
+	if n.active() == 1 {
+		n.sharing.Store(&me) // all of each limit is its own, and later its part
+	} else {
 		// The revision is at least that at which the node became active. Keys
 		// without limits need not wait for it.
 		revision, began := n.s.dir.revision.Load(), n.clock()

@@ -28,7 +28,10 @@ type Service struct {
 	name, version string // for people
 
 	limiter    *limiter
-	management []readyLimit // of each credential's calls; empty: none
+	shared     SharedLimits  // nil: none
+	stored     *storedLimits // nil: the store is this process's alone
+	alone      atomic.Bool   // the shared place is away: this node grants its own parts
+	management []readyLimit  // of each credential's calls; empty: none
 	quotas     *quotas
 
 	endpoints Endpoints // nil: there are no webhooks
@@ -85,6 +88,9 @@ type Options struct {
 	Lease time.Duration
 	// NodeName and Version are shown to people in the list of nodes.
 	NodeName, Version string
+	// SharedLimits keeps where rate limits stand for all nodes, exactly. nil: each
+	// node grants its part. It is the Service's from now on: Close closes it.
+	SharedLimits SharedLimits
 	// ManagementPerMinute and ManagementBurst bound the calls that one credential
 	// may make through a surface, checks apart (see Charge). Zero: no bound.
 	ManagementPerMinute, ManagementBurst int
@@ -102,7 +108,7 @@ const (
 // store is the Service's from now on: Close closes it.
 func New(ctx context.Context, store Store, o Options) (*Service, error) {
 	s := &Service{
-		store: store, log: o.Logger, clock: o.Now, passwords: o.Passwords, endpoints: o.Endpoints,
+		store: store, log: o.Logger, clock: o.Now, passwords: o.Passwords, endpoints: o.Endpoints, shared: o.SharedLimits,
 		filled: make(chan struct{}, 1), closing: make(chan struct{}),
 		name: o.NodeName, version: o.Version,
 	}
@@ -128,6 +134,7 @@ func New(ctx context.Context, store Store, o Options) (*Service, error) {
 			return nil, err
 		}
 		s.quotas.peers = s.node.peers.Load
+		s.stored = newStoredLimits(s)
 	}
 	store.Follow(s.apply)
 	if err := s.openSeal(ctx, o.Pepper); err != nil {
@@ -235,6 +242,12 @@ func (s *Service) Close() error {
 	defer cancel()
 	if err := s.quotas.close(ctx); err != nil {
 		s.log.Error("what was left of quotas could not be given back and is forfeited", "why", err)
+	}
+	if s.stored != nil {
+		s.stored.Close()
+	}
+	if s.shared != nil {
+		s.shared.Close()
 	}
 	if s.node != nil {
 		s.node.end()

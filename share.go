@@ -26,6 +26,8 @@ type division struct {
 	since       int64  // on the limiter's clock: what is granted begins here
 	tag         uint64 // parts the states of one division from those of another
 	closed      bool   // nothing is granted yet
+	before      int64  // how many nodes there were until counted; 0: this one was none of them
+	counted     int64  // on the limiter's clock: since when there are so many
 }
 
 // divide makes the node the rank-th of so many. An only node that never shared
@@ -40,11 +42,44 @@ func (x *sharing) divide(nodes, rank, at int64, closed bool) {
 	case old != nil && old.nodes == nodes && old.rank == rank && old.closed == closed:
 		return
 	}
-	next := &division{nodes: nodes, rank: rank, since: at, closed: closed, tag: 0x9E3779B97F4A7C15}
-	if old != nil {
-		next.tag = old.tag + 0x9E3779B97F4A7C15
+	x.replace(division{nodes: nodes, rank: rank, since: at, closed: closed, counted: at})
+}
+
+// spent makes every burst count as spent at an instant.
+func (x *sharing) spent(at int64) {
+	x.mu.Lock()
+	defer x.mu.Unlock()
+	next := division{nodes: 1, counted: at}
+	if old := x.now.Load(); old != nil {
+		next = *old
 	}
-	x.now.Store(next)
+	next.since = at
+	x.replace(next)
+}
+
+// replace is called with mu held.
+func (x *sharing) replace(next division) {
+	next.tag = 0x9E3779B97F4A7C15
+	if old := x.now.Load(); old == nil {
+		if !next.closed {
+			next.before = 1
+		}
+	} else {
+		next.tag += old.tag
+		next.before = old.nodes
+		if old.nodes == next.nodes {
+			next.before, next.counted = old.before, old.counted
+		}
+	}
+	x.now.Store(&next)
+}
+
+// count is how many nodes share limits.
+func (x *sharing) count() int64 {
+	if sh := x.now.Load(); sh != nil {
+		return sh.nodes
+	}
+	return 1
 }
 
 // closed reports whether nothing may be granted yet.

@@ -299,6 +299,18 @@ func (s *Service) decideWhat(ctx context.Context, c *Check, v *Verdict, e *entry
 // The quota, which may have to wait, is asked once the limits would let the
 // check through.
 func (s *Service) spend(ctx context.Context, v *Verdict, who *subject, limits []readyLimit, quota *Quota, m moment, cost int64) (VerdictCode, error) {
+	if len(limits) == 0 || s.shared == nil {
+		return s.spendAlone(ctx, v, who, limits, quota, m, cost)
+	}
+	if !s.shared.Away() {
+		return s.spendShared(ctx, s.shared, limits, nil, v, who, limits, quota, m, cost)
+	}
+	s.fallBack()
+	return s.spendAlone(ctx, v, who, limits, quota, m, cost)
+}
+
+// spendOwn is spend by what this node grants from memory.
+func (s *Service) spendOwn(ctx context.Context, v *Verdict, who *subject, limits []readyLimit, quota *Quota, m moment, cost int64) (VerdictCode, error) {
 	if len(limits) > 0 && s.limiter.share.closed() {
 		return "", errNotShared()
 	}

@@ -38,6 +38,9 @@ type Config struct {
 	Lease time.Duration `yaml:"lease"`
 	// NodeName is what people call this node. Zero: the host's name.
 	NodeName string `yaml:"node_name"`
+	// Redis keeps rate limits for all nodes together: redis://host:6379/0, or
+	// rediss:// for TLS, without a password. Zero: each node grants its part.
+	Redis string `yaml:"redis"`
 	// PublicURL is how clients reach the server; links are made from it. Zero:
 	// made from Listen.
 	PublicURL string `yaml:"public_url"`
@@ -120,6 +123,7 @@ type Config struct {
 
 	oidcSecret, smtpPassword halberd.Secret // from the environment
 	databasePassword         halberd.Secret // from HALBERD_DATABASE; zero: PGPASSWORD or the password file, if any
+	redisPassword            halberd.Secret // from HALBERD_REDIS
 }
 
 // setting is one field of a Config under its three names: name in the file,
@@ -181,6 +185,7 @@ func (c *Config) settings() []setting {
 		{"database", "PostgreSQL that several nodes share, postgres://user@host/name; its password comes from PGPASSWORD, PGPASSFILE or the variable (default: SQLite, in the folder)", text(&c.Database)},
 		{"lease", "how long a node of several answers while it cannot reach the database, 1s to 300s (default 10s)", span(&c.Lease)},
 		{"node_name", "what people call this node of several (default: the host's name)", text(&c.NodeName)},
+		{"redis", "Redis that keeps rate limits for all nodes exactly, redis://host:6379/0 or rediss://; its password only in the variable (default: each node grants its part)", text(&c.Redis)},
 		{"public_url", "how clients reach this server, for links", text(&c.PublicURL)},
 		{"tls_cert", "certificate chain, a PEM file; read again on SIGHUP", text(&c.TLSCert)},
 		{"tls_key", "the certificate's private key, a PEM file; read again on SIGHUP", text(&c.TLSKey)},
@@ -272,6 +277,9 @@ func (s sources) load() (Config, error) {
 		}
 	}
 	if err := c.hidePassword(byVariable["HALBERD_DATABASE"] == c.Database); err != nil {
+		return Config{}, err
+	}
+	if err := c.hideRedisPassword(byVariable["HALBERD_REDIS"] == c.Redis); err != nil {
 		return Config{}, err
 	}
 	return c, c.complete()

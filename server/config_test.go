@@ -132,6 +132,8 @@ func TestAConfigurationThatMakesNoSenseIsRefusedByName(t *testing.T) {
 		"no guesses":                {file: "guesses_per_minute: -1\n", want: []string{"guesses_per_minute must"}},
 		"no burst":                  {file: "guess_burst: -1\n", want: []string{"guess_burst must"}},
 		"one bad address of two":    {file: "listen: '127.0.0.1:1 unix:'\n", want: []string{"listen must"}},
+		"a Redis by another name":   {file: "redis: http://r/0\n", want: []string{"redis must be redis://"}},
+		"a Redis with its password": {file: "redis: redis://:hunter2@r:6379/0\n", want: []string{"HALBERD_REDIS"}},
 		"mail without a server":     {file: "smtp_from: a@b.org\n", want: []string{"go with smtp_host"}},
 		"mail from nobody":          {file: "smtp_host: mail.example.com\n", want: []string{"smtp_from must be set"}},
 		"mail from no address":      {file: "smtp_host: mail.example.com\nsmtp_from: nobody\n", want: []string{"smtp_from must be"}},

@@ -110,6 +110,9 @@ func (in *instance) run(ctx context.Context, hup <-chan os.Signal, stdout io.Wri
 	begin := in.now()
 	o := in.current().options(in.log)
 	o.Endpoints = &in.outward
+	if o.SharedLimits, err = c.sharedLimits(in.log); err != nil {
+		return misused(err)
+	}
 	svc, err := begun(ctx, in.store, o)
 	if err != nil {
 		return err

@@ -426,6 +426,7 @@ data: /srv/halberd
 database: ""
 lease: 10s
 node_name: ""
+redis: ""
 public_url: http://127.0.0.1:8080
 tls_cert: ""
 tls_key: ""
