@@ -143,10 +143,10 @@ func (o *outbox) PutOrganization(r OrganizationRecord) error {
 // in an event.
 func (o *outbox) PutMember(r MemberRecord) error {
 	t := EventMemberUpdated
-	switch {
-	case r.State == MemberRemoved:
+	switch r.State {
+	case MemberRemoved:
 		t = EventMemberRemoved
-	case r.State == MemberInvited:
+	case MemberInvited:
 		t = EventMemberInvited
 	}
 	return o.put(o.Tx.PutMember(r), t, "member", r.ID, r.Organization, ProjectID{}, r.Version,

@@ -5,6 +5,7 @@ import (
 	"crypto/hmac"
 	"crypto/rand"
 	"encoding/base64"
+	"maps"
 	"strings"
 	"time"
 )
@@ -390,8 +391,6 @@ func (s *Service) putWebhook(tx Tx, by Actor, act Action, before, h *Webhook, to
 		return err
 	}
 	changes := differences(webhookFields(before), webhookFields(h))
-	for name, c := range told {
-		changes[name] = c
-	}
+	maps.Copy(changes, told)
 	return s.audit(tx, by, act, h.Organization, ProjectID{}, "webhook", h.ID.String(), changes)
 }
