@@ -50,6 +50,15 @@ func TestNoSecretIsWrittenAnywhere(t *testing.T) {
 		made := a.text("key")
 		c.add("a key of /api", made)
 		p.ok("DELETE", "/api/api-keys/"+a.text("apiKey", "id"), admin, "") // below the ceiling
+		// Endpoints that subscribe to nothing: their secrets are kept, and nothing is sent.
+		hook := p.ok("POST", "/v1/webhooks", admin, `{"url":"https://93.184.216.34/","events":[]}`)
+		signing := hook.text("data", "secret")
+		again := p.ok("POST", "/v1/webhooks/"+hook.text("data", "webhook_id")+"/rotate-secret", admin, "")
+		c.add("a signing secret", signing)
+		c.add("a signing secret that was rotated in", again.text("data", "secret"))
+		channel := fmt.Sprintf("B%dx%s", i, signing[6:30])
+		p.ok("POST", "/v1/webhooks", admin, `{"format":"slack","url":"https://93.184.216.34/services/`+channel+`/0000","events":[]}`)
+		c.add("a Slack address", channel)
 		for j, s := range []string{live.secret, revoked.secret, narrow.secret, made, admin} {
 			c.misplace(t, p, admin, s, i == 0 && j == 0)
 		}
@@ -64,12 +73,16 @@ func TestNoSecretIsWrittenAnywhere(t *testing.T) {
 	for _, path := range []string{"/metrics", "/debug/pprof/goroutine?debug=2", "/debug/pprof/heap?debug=1", "/debug/pprof/cmdline", "/doctor"} {
 		where[path] = private(t, socket, path).body
 	}
-	for path := "/v1/audit-events?limit=100"; path != ""; {
-		a := p.ok("GET", path, admin, "")
-		where["the audit log"] += a.body
-		path = ""
-		if next := a.text("meta", "next_cursor"); next != "" {
-			path = "/v1/audit-events?limit=100&cursor=" + url.QueryEscape(next)
+	for name, list := range map[string]string{
+		"the audit log": "/v1/audit-events?limit=100", "the events": "/v1/events?limit=100", "the webhooks": "/v1/webhooks?limit=100",
+	} {
+		for path := list; path != ""; {
+			a := p.ok("GET", path, admin, "")
+			where[name] += a.body
+			path = ""
+			if next := a.text("meta", "next_cursor"); next != "" {
+				path = list + "&cursor=" + url.QueryEscape(next)
+			}
 		}
 	}
 	c.search(t, where)
@@ -80,7 +93,8 @@ func TestNoSecretIsWrittenAnywhere(t *testing.T) {
 	if len(collector.all()) < 10 {
 		t.Error("no traces were looked at")
 	}
-	if !strings.Contains(where["the log"], "level=INFO msg=request") || len(where["the audit log"]) < 1000 {
+	if !strings.Contains(where["the log"], "level=INFO msg=request") || len(where["the audit log"]) < 1000 ||
+		len(where["the events"]) < 1000 || len(where["the webhooks"]) < 1000 {
 		t.Error("nothing was looked at: the test shows nothing")
 	}
 	t.Logf("%d secrets, %d places each, %d answers that echoed none", len(c.secrets), len(where), c.answers)
