@@ -71,6 +71,9 @@ type Config struct {
 	UsageDaysByMinute int `yaml:"usage_days_by_minute"`
 	UsageDaysByHour   int `yaml:"usage_days_by_hour"`
 	UsageDaysByDay    int `yaml:"usage_days_by_day"`
+	// EventsDays is for how many days events, and what was sent to webhooks, are
+	// kept. Zero: 30.
+	EventsDays int `yaml:"events_days"`
 	// TrustedProxies are the addresses and networks, parted by spaces or commas,
 	// whose forwarding headers are believed; the word unix is whoever connects to
 	// a socket of Listen. Zero: none.
@@ -199,6 +202,7 @@ func (c *Config) settings() []setting {
 		{"usage_days_by_minute", "for how many days usage is kept by minute (default 2); read again on SIGHUP", count(&c.UsageDaysByMinute)},
 		{"usage_days_by_hour", "for how many days usage is kept by hour (default 90); read again on SIGHUP", count(&c.UsageDaysByHour)},
 		{"usage_days_by_day", "for how many days usage is kept by day (default 730); read again on SIGHUP", count(&c.UsageDaysByDay)},
+		{"events_days", "for how many days events and the log of webhooks are kept (default 30); read again on SIGHUP", count(&c.EventsDays)},
 		{"trusted_proxies", "addresses and networks whose forwarding headers are believed, and unix for sockets (default none); read again on SIGHUP", text(&c.TrustedProxies)},
 		{"policy", "what gateways' requests need, a YAML file; read again on SIGHUP", text(&c.Policy)},
 		{"guesses_per_minute", "bad keys a minute that one address may present; 0: no bound (default 30)", count(&c.GuessesPerMinute)},

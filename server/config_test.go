@@ -31,7 +31,7 @@ func TestTheZeroConfigIsComplete(t *testing.T) {
 		Listen: "127.0.0.1:8080", Data: "halberd-data", PublicURL: "http://127.0.0.1:8080",
 		PrivateListen: "unix:halberd-data/private.sock", LogLevel: "info", LogFormat: "text",
 		MaxConnections: 16384, MaxConnectionsPerAddress: 1024, ManagementLimit: 600, ManagementBurst: 200, GuessesPerMinute: 30, GuessBurst: 60, OTLPSampleRatio: 1,
-		UsageDaysByMinute: 2, UsageDaysByHour: 90, UsageDaysByDay: 730,
+		UsageDaysByMinute: 2, UsageDaysByHour: 90, UsageDaysByDay: 730, EventsDays: 30,
 		Lease: 10 * time.Second, ShutdownTimeout: 10 * time.Second,
 	}
 	if err != nil || got != want {
@@ -124,6 +124,7 @@ func TestAConfigurationThatMakesNoSenseIsRefusedByName(t *testing.T) {
 		"minutes for ever":          {file: "usage_days_by_minute: 40000\n", want: []string{"usage_days_by_minute must", "36500"}},
 		"hours below":               {file: "usage_days_by_minute: 10\nusage_days_by_hour: 5\n", want: []string{"usage_days_by_hour must be 10 to"}},
 		"days below 0":              {file: "usage_days_by_day: -1\n", want: []string{"usage_days_by_day must be 90 to"}},
+		"events for ever":           {file: "events_days: 40000\n", want: []string{"events_days must", "3650"}},
 		"no connections":            {file: "max_connections: -1\n", want: []string{"max_connections must"}},
 		"no number":                 {file: "max_connections_per_address: many\n", want: []string{"line 1"}},
 		"a proxy that is everybody": {file: "trusted_proxies: 10.0.0.0/8 0.0.0.0/0\n", want: []string{"trusted_proxies", "0.0.0.0/0 is everybody"}},

@@ -35,7 +35,7 @@ func (in *instance) tasks(svc *halberd.Service) []jobs.Task {
 	return []jobs.Task{
 		{Name: "tidy_usage", Every: time.Minute, Run: func(ctx context.Context) error { return in.tidyAll(ctx, svc) }},
 		{Name: "tidy_events", Every: 10 * time.Minute, Run: func(ctx context.Context) error {
-			return untilDone(ctx, func() (bool, error) { return svc.TidyEvents(ctx, halberd.EventRetention) })
+			return untilDone(ctx, func() (bool, error) { return svc.TidyEvents(ctx, time.Duration(in.current().EventsDays)*24*time.Hour) })
 		}},
 		{Name: "evaluate_alerts", Every: time.Minute, Run: svc.EvaluateAlerts},
 	}

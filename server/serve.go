@@ -434,6 +434,7 @@ func (in *instance) reload() {
 	next.LogLevel = c.LogLevel
 	next.ShutdownTimeout = c.ShutdownTimeout
 	next.UsageDaysByMinute, next.UsageDaysByHour, next.UsageDaysByDay = c.UsageDaysByMinute, c.UsageDaysByHour, c.UsageDaysByDay
+	next.EventsDays = c.EventsDays
 	next.TrustedProxies, next.Policy = c.TrustedProxies, c.Policy
 	if (former.TLSCert == "") == (c.TLSCert == "") {
 		next.TLSCert, next.TLSKey = c.TLSCert, c.TLSKey

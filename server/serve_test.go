@@ -440,6 +440,7 @@ management_burst: 200
 usage_days_by_minute: 2
 usage_days_by_hour: 90
 usage_days_by_day: 730
+events_days: 30
 trusted_proxies: ""
 policy: ""
 guesses_per_minute: 30

@@ -60,5 +60,11 @@ func (c *Config) completeUsage() error {
 			return fmt.Errorf("%s must be %d to 36500 (a longer step is kept no shorter), and is %d", d.name, least, n)
 		}
 	}
+	if c.EventsDays == 0 {
+		c.EventsDays = int(halberd.EventRetention / (24 * time.Hour))
+	}
+	if n := c.EventsDays; n < 1 || n > 3650 {
+		return fmt.Errorf("events_days must be 1 to 3650, and is %d", n)
+	}
 	return nil
 }
