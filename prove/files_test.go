@@ -1,0 +1,59 @@
+//go:build linux
+
+package prove
+
+import (
+	"fmt"
+	"os"
+	"os/exec"
+	"strings"
+	"testing"
+
+	"go.yaml.in/yaml/v3"
+)
+
+const manyNodes = "../examples/many-nodes/"
+
+// The files of examples/many-nodes say what hb takes.
+func TestTheFilesForManyNodesAreTaken(t *testing.T) {
+	hb := buildOnce.program(t, "planted")
+	takes := func(args ...string) {
+		t.Helper()
+		cmd := exec.Command(hb, append(args, "--print-config")...)
+		cmd.Env = []string{"HOME=" + t.TempDir()}
+		if out, err := cmd.CombinedOutput(); err != nil {
+			t.Errorf("hb %s: %v\n%s", strings.Join(args, " "), err, out)
+		}
+	}
+	takes("serve", "--config", manyNodes+"halberd.yaml", "--tls-cert", "", "--tls-key", "", "--public-url", "http://keys.example.com")
+
+	text, err := os.ReadFile(manyNodes + "compose.yaml")
+	if err != nil {
+		t.Fatal(err)
+	}
+	var compose struct {
+		Services map[string]struct {
+			Command any `yaml:"command"`
+		} `yaml:"services"`
+	}
+	if err := yaml.Unmarshal(text, &compose); err != nil {
+		t.Fatal(err)
+	}
+	nodes := 0
+	for name, service := range compose.Services {
+		words, ok := service.Command.([]any)
+		if !ok || words[0] != "serve" {
+			continue
+		}
+		nodes++
+		var args []string
+		for _, w := range words {
+			args = append(args, fmt.Sprint(w))
+		}
+		t.Log(name, args)
+		takes(args...)
+	}
+	if nodes != 3 {
+		t.Errorf("%d nodes in the compose file", nodes)
+	}
+}
