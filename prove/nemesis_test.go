@@ -36,6 +36,7 @@ func (m *nemesis) run(ctx context.Context, seed uint64) {
 	var hands sync.WaitGroup
 	hands.Go(func() { m.nodes(ctx, rand.New(rand.NewPCG(seed, 1))) })
 	hands.Go(func() { m.database(ctx, rand.New(rand.NewPCG(seed, 2))) })
+	hands.Go(func() { m.supervise(ctx) })
 	hands.Go(func() { m.clocks(ctx, rand.New(rand.NewPCG(seed, 3))) })
 	hands.Wait()
 }
@@ -64,6 +65,25 @@ func (m *nemesis) nodes(ctx context.Context, r *rand.Rand) {
 			both.Go(func() { m.fault(ctx, m.c.nodes[second], rand.New(rand.NewPCG(seeds[1], 0))) })
 		}
 		both.Wait()
+	}
+}
+
+// supervise starts a node again that has ended by itself, as an init system does: a
+// node ends if the database goes away while it starts.
+func (m *nemesis) supervise(ctx context.Context) {
+	every := time.NewTicker(100 * time.Millisecond)
+	defer every.Stop()
+	for {
+		select {
+		case <-ctx.Done():
+			return
+		case <-every.C:
+		}
+		for _, n := range m.c.nodes {
+			if n.revive() {
+				m.count("node ended, started by its supervisor")
+			}
+		}
 	}
 }
 

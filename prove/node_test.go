@@ -181,9 +181,35 @@ func (n *node) end(by syscall.Signal) {
 	n.mu.Unlock()
 	if cmd != nil {
 		_ = cmd.Process.Signal(by)
-		<-ended
+		<-ended // closed, or the result
 		n.http.CloseIdleConnections()
 	}
+}
+
+// revive starts the process again if it has ended by itself, and says whether it
+// did.
+func (n *node) revive() bool {
+	n.mu.Lock()
+	cmd, ended := n.cmd, n.ended
+	n.mu.Unlock()
+	if cmd == nil {
+		return false
+	}
+	select {
+	case <-ended:
+	default:
+		return false
+	}
+	n.mu.Lock()
+	mine := n.cmd == cmd
+	if mine {
+		n.cmd = nil
+	}
+	n.mu.Unlock()
+	if mine {
+		n.start()
+	}
+	return mine
 }
 
 // running reports whether the process has not ended by itself.
@@ -225,7 +251,7 @@ func (n *node) ready() bool {
 
 func (n *node) awaitReady() {
 	n.c.t.Helper()
-	eventually(n.c.t, fmt.Sprintf("node %d is ready", n.number), 30*time.Second, n.ready, func() string { return n.log.String() })
+	eventually(n.c.t, fmt.Sprintf("node %d is ready", n.number), 30*time.Second, n.ready, func() string { return n.log.without("msg=request") })
 }
 
 func (c *cluster) awaitReady() {

@@ -33,6 +33,7 @@ func spawn(cmd *exec.Cmd, atOurEnd syscall.Signal, flags uintptr) (<-chan error,
 		started <- err
 		if err == nil {
 			ended <- cmd.Wait()
+			close(ended) // whoever asks later is told that it has ended
 		}
 	}()
 	return ended, <-started
