@@ -100,7 +100,7 @@ func (p plant) try(t *testing.T, pg *database, bug string) bool {
 	r := &round{c: c, net: net, h: h, l: l, o: l.owner(0), revoker: c.nodes[0], victim: c.nodes[1]}
 	k, err := r.o.create(r.o.ctx())
 	if err != nil {
-		t.Errorf("%s: %v", p.bug, err)
+		t.Logf("%s: %v", p.bug, err) // it is tried again
 		l.end()
 		return false
 	}
