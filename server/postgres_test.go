@@ -119,7 +119,7 @@ func TestTheDatabasesPasswordOfTheVariableIsUsed(t *testing.T) {
 	}
 }
 
-// of two first starts at once on one empty database one makes the pepper
+// Of two first starts at once on one empty database one makes the pepper
 // and the admin key. The other makes neither, and joins once it has the pepper.
 func TestTwoFirstStartsAtOnceMakeOnePepperAndOneAdminKey(t *testing.T) {
 	for range 3 {
@@ -166,7 +166,7 @@ func TestTwoFirstStartsAtOnceMakeOnePepperAndOneAdminKey(t *testing.T) {
 	}
 }
 
-// with the database away checks go on, and what needs it is refused within
+// A-64, of one server: with the database away checks go on, and what needs it is refused within
 // two seconds.
 func TestAChangeIsRefusedWhileTheDatabaseIsAway(t *testing.T) {
 	pg, err := pgtest.Start(pgtest.Options{Settings: []string{"fsync=off"}})
@@ -188,7 +188,7 @@ func TestAChangeIsRefusedWhileTheDatabaseIsAway(t *testing.T) {
 	p.wants(m, "VALID")
 }
 
-// S7: keys that were made on SQLite are good on PostgreSQL, and the former files
+// Keys that were made on SQLite are good on PostgreSQL, and the former files
 // start no server by mistake.
 func TestAnInstanceIsMovedToPostgreSQL(t *testing.T) {
 	address := postgres.Empty(t)

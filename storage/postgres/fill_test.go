@@ -50,7 +50,7 @@ func told(t *testing.T, s halberd.Store) string {
 	return b.String()
 }
 
-// S7: what was in SQLite is in PostgreSQL to the last byte, and keys are good as
+// What was in SQLite is in PostgreSQL to the last byte, and keys are good as
 // before.
 func TestASQLiteInstanceIsMovedWhole(t *testing.T) {
 	dir := t.TempDir()

@@ -189,7 +189,7 @@ func TestTheDatabasesSettingsDoNotMatter(t *testing.T) {
 	}
 }
 
-// connections that were lost while they rested are not the caller's
+// Connections that were lost while they rested are not the caller's
 // trouble.
 func TestConnectionsThatWereLostAreMadeAnew(t *testing.T) {
 	address := fresh(t)
@@ -207,7 +207,7 @@ func TestConnectionsThatWereLostAreMadeAnew(t *testing.T) {
 	}
 }
 
-// a session that is killed in the middle of a change changes nothing, and
+// A session that is killed in the middle of a change changes nothing, and
 // the answer says so.
 func TestAKilledBackendInTheMiddleOfAChange(t *testing.T) {
 	address := fresh(t)
@@ -231,7 +231,7 @@ func TestAKilledBackendInTheMiddleOfAChange(t *testing.T) {
 	must(t, insert(t.Context(), s, 2))
 }
 
-// a node that is stopped in the middle of a change holds up nobody for
+// A node that is stopped in the middle of a change holds up nobody for
 // long: PostgreSQL ends its session, and its change was never made.
 func TestANodeThatStopsInTheMiddleHoldsUpNobody(t *testing.T) {
 	address := fresh(t)
@@ -290,7 +290,7 @@ func TestACallerWhoGivesUpBeforeTheLock(t *testing.T) {
 	must(t, insert(t.Context(), b, 1))
 }
 
-// many nodes that begin at once on an empty database bring up one schema.
+// Many nodes that begin at once on an empty database bring up one schema.
 func TestFirstStartsAtOnceMakeOneSchema(t *testing.T) {
 	address := server.Empty(t)
 	var all sync.WaitGroup
@@ -312,7 +312,7 @@ func TestFirstStartsAtOnceMakeOneSchema(t *testing.T) {
 	}
 }
 
-// an older program leaves a newer schema alone.
+// An older program leaves a newer schema alone.
 func TestANewerSchemaIsRefused(t *testing.T) {
 	address := server.Empty(t)
 	must(t, open(t, address, t.TempDir()).Close())
@@ -364,7 +364,7 @@ func TestAStartWaitsForTheDatabase(t *testing.T) {
 	must(t, <-opened)
 }
 
-// a commit waits for its standby whatever the caller does and however long
+// A commit waits for its standby whatever the caller does and however long
 // a statement may take. When somebody cancels that wait PostgreSQL says that all
 // is well, with a warning: then it is no success, for a change as for a renewal.
 func TestACanceledWaitForTheStandbyIsNoSuccess(t *testing.T) {
@@ -421,7 +421,7 @@ func TestACanceledWaitForTheStandbyIsNoSuccess(t *testing.T) {
 	}
 }
 
-// replicas that nothing waits for, and settings that lose what was
+// Replicas that nothing waits for, and settings that lose what was
 // answered, are found.
 func TestWhatMayLoseARevocationIsFound(t *testing.T) {
 	pg, err := pgtest.Start(pgtest.Options{})
