@@ -21,7 +21,7 @@ import (
 
 //
 func TestACompressedBodyIsRefusedAndNotInflated(t *testing.T) {
-	p := serve(t, shortDir(t), "--log-level", "error")
+	p := serve(t, shortDir(t), "--log-level", "error", "--management-limit", "0")
 	admin := adminKey(t, p.dir)
 	bomb := func(size int64) string {
 		var b bytes.Buffer
