@@ -130,7 +130,7 @@ func (x *exchange) looks() []look {
 			edit("Set expiry"),
 		},
 		{
-			finding{ID: "over", Title: "May do everything", Help: "Admin, or every resource: a lost key of this kind reaches furthest. Narrow what need not be so wide.", All: "?permission=admin"},
+			finding{ID: "over", Title: "May do everything", Help: "Admin, or every resource: a lost key of this kind reaches furthest. Narrow what need not be so wide.", All: "?permission=write"},
 			halberd.KeyQuery{States: alive, Sort: halberd.KeySort{By: halberd.SortCreated}},
 			func(k *halberd.Key) (string, bool) {
 				switch {
