@@ -19,17 +19,25 @@ type clock struct {
 	set       time.Duration // what the wall part was set forward in all
 	stood     time.Duration // how long the monotonic part has stood still
 	suspended time.Time     // since when it stands still; zero: it runs
+	resumed   time.Time     // when it last stood still
+	back      time.Time     // when the wall part was last set back
+	apart     time.Duration // how long it is, at least, from one of the two to the other
 }
 
 // epoch is what the wall shows when a run begins.
 var epoch = time.Date(2026, 3, 1, 12, 0, 0, 0, time.UTC)
 
-func newClock(r *rand.Rand, skewed bool) *clock {
+// newClock draws a clock.
+//
+// A machine that sleeps and whose wall clock is set back by as much, both in one
+// lease, cannot know that time has passed: the protocol does not allow for it
+// (docs/decisions/0077), and no such clock is made.
+func newClock(r *rand.Rand, skewed bool, apart time.Duration) *clock {
 	rates := []float64{-mostRate, mostRate, 0, mostRate * (2*r.Float64() - 1)}
 	if skewed {
 		rates = rates[:2]
 	}
-	return &clock{began: time.Now(), rate: 1 + rates[r.IntN(len(rates))]}
+	return &clock{began: time.Now(), rate: 1 + rates[r.IntN(len(rates))], apart: apart}
 }
 
 // read is a reading as time.Now would give it on that machine.
@@ -49,6 +57,12 @@ func (c *clock) read() time.Time {
 func (c *clock) step(by time.Duration) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
+	if by < 0 {
+		if !c.suspended.IsZero() || time.Since(c.resumed) < c.apart {
+			return
+		}
+		c.back = time.Now()
+	}
 	c.set += by
 }
 
@@ -56,7 +70,7 @@ func (c *clock) step(by time.Duration) {
 func (c *clock) suspend() {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	if c.suspended.IsZero() {
+	if c.suspended.IsZero() && time.Since(c.back) >= c.apart {
 		c.suspended = time.Now()
 	}
 }
@@ -66,7 +80,7 @@ func (c *clock) resume() {
 	defer c.mu.Unlock()
 	if !c.suspended.IsZero() {
 		c.stood += time.Since(c.suspended)
-		c.suspended = time.Time{}
+		c.suspended, c.resumed = time.Time{}, time.Now()
 	}
 }
 

@@ -124,7 +124,7 @@ func newWorld(seed uint64, like kind) *world {
 	for i := range 3 {
 		d := w.dice(uint64(10 + i))
 		w.machines = append(w.machines, &machine{
-			w: w, name: fmt.Sprintf("node %d", i+1), clock: newClock(d, w.kind == skewed), folder: memory.NewFolder(), dice: d,
+			w: w, name: fmt.Sprintf("node %d", i+1), clock: newClock(d, w.kind == skewed, 2*w.lease), folder: memory.NewFolder(), dice: d,
 		})
 	}
 	return w
