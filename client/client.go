@@ -35,6 +35,7 @@ type Client struct {
 	Audit         Audit
 	Events        Events
 	Webhooks      Webhooks
+	Alerts        Alerts
 
 	conn *conn
 }
@@ -93,7 +94,7 @@ func New(baseURL, key string, opts ...Option) (*Client, error) {
 	if !c.plain && Exposed(base) {
 		return nil, ErrPlainHTTP
 	}
-	return &Client{Keys: Keys{c}, Projects: Projects{c}, Organizations: Organizations{c}, Members: Members{c}, Audit: Audit{c}, Events: Events{c}, Webhooks: Webhooks{c}, conn: c}, nil
+	return &Client{Keys: Keys{c}, Projects: Projects{c}, Organizations: Organizations{c}, Members: Members{c}, Audit: Audit{c}, Events: Events{c}, Webhooks: Webhooks{c}, Alerts: Alerts{c}, conn: c}, nil
 }
 
 // ParseURL reads the address of a server and brings it into one spelling, so

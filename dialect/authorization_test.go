@@ -65,6 +65,16 @@ var rules = map[string]struct{ own, elsewhere string }{
 	"POST /v1/webhooks/{id}/rotate-secret":             {"401 403 403 403 403 200 200", "- 404 404"},
 	"POST /v1/webhooks/{id}/deliveries/{id}/redeliver": {"401 403 403 403 403 202 202", "- 404 404"},
 
+	"GET /v1/alerts":                   {"401 200 200 403 200 200 200", "- 404 404"},
+	"GET /v1/alerts/{id}":              {"401 200 200 403 200 200 200", "404 404 404"},
+	"POST /v1/alerts/{id}/acknowledge": {"401 403 403 403 200 200 200", "404 404 404"},
+	"POST /v1/alerts/{id}/silence":     {"401 403 403 403 200 200 200", "404 404 404"},
+	"GET /v1/alert-rules":              {"401 200 200 403 200 200 200", "- 404 404"},
+	"POST /v1/alert-rules":             {"401 403 403 403 201 201 201", "404 404 404"},
+	"GET /v1/alert-rules/{id}":         {"401 200 200 403 200 200 200", "404 404 404"},
+	"PATCH /v1/alert-rules/{id}":       {"401 403 403 403 200 200 200", "404 404 404"},
+	"DELETE /v1/alert-rules/{id}":      {"401 403 403 403 200 200 200", "404 404 404"},
+
 	"GET /api/api-keys":         {"401 200 200 403 200 200 200", "- - -"},
 	"POST /api/api-keys":        {"401 403 403 403 201 201 201", "- - -"},
 	"DELETE /api/api-keys/{id}": {"401 403 403 403 200 200 200", "404 404 404"},
@@ -111,6 +121,20 @@ func (s *server) thing(op, where string, own site, neighbor, foreign site) reque
 		}
 	case strings.Contains(path, "/organizations/{"):
 		id = at.org.String()
+	case strings.Contains(path, "/alerts/{"):
+		id = halberd.NewAlertID().String()
+		if where != "absent" {
+			id = s.alert(at).String()
+		}
+	case strings.Contains(path, "/alert-rules/{"):
+		id = halberd.NewAlertRuleID().String()
+		if where != "absent" {
+			a, err := s.CreateAlertRule(s.Ctx(), s.Admin, halberd.NewAlertRule{Project: at.project, Kind: halberd.AlertUnused})
+			if err != nil {
+				s.t.Fatal(err)
+			}
+			id = a.ID.String()
+		}
 	case strings.Contains(path, "/webhooks/{"):
 		id = halberd.NewWebhookID().String()
 		if where != "absent" {
@@ -159,7 +183,15 @@ func (s *server) thing(op, where string, own site, neighbor, foreign site) reque
 		if named {
 			q.body = `{"url":"https://93.184.216.34/","events":[],"organization_id":"` + at.org.String() + `"}`
 		}
-	case "GET /v1/projects", "GET /v1/members", "GET /v1/audit-events", "GET /v1/events", "GET /v1/webhooks":
+	case "POST /v1/alerts/{id}/silence":
+		q.body = `{"until":null}`
+	case "POST /v1/alert-rules":
+		q.body = `{"kind":"unused"}`
+		if named {
+			q.body = `{"kind":"unused","scope":{"project_id":"` + at.project.String() + `"}}`
+		}
+	case "GET /v1/projects", "GET /v1/members", "GET /v1/audit-events", "GET /v1/events", "GET /v1/webhooks",
+		"GET /v1/alerts", "GET /v1/alert-rules":
 		if named {
 			q.path += "?organization_id=" + at.org.String()
 		}
@@ -181,6 +213,21 @@ func (s *server) invite(org halberd.OrganizationID) halberd.Invited {
 		s.t.Fatal(err)
 	}
 	return in
+}
+
+// alert keeps an alert, as an evaluation would have.
+func (s *server) alert(at site) halberd.AlertID {
+	s.t.Helper()
+	id := halberd.NewAlertID()
+	if err := s.Store.Update(s.Ctx(), func(tx halberd.Tx) error {
+		return tx.PutAlert(halberd.AlertRecord{
+			ID: id, Organization: at.org, Project: at.project, Rule: halberd.NewAlertRuleID(), Kind: string(halberd.AlertUnused),
+			Subject: "it", State: halberd.AlertOpen, OpenedAt: 1, Version: 1, Detail: `{"cause":"Nobody uses it any more."}`,
+		})
+	}); err != nil {
+		s.t.Fatal(err)
+	}
+	return id
 }
 
 // webhook makes a webhook and a delivery to it.

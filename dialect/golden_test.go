@@ -97,6 +97,19 @@ var scripts = map[string]script{
 		{as: "root", line: "DELETE /v1/members/$m?keys=suspend"},
 		{as: "root", line: "GET /v1/members/$m"},
 	},
+	"v1-alerts": {
+		{as: "root", line: "GET /v1/alerts?state=open,acknowledged"},
+		{as: "root", line: "GET /v1/alert-rules?limit=2"},
+		{as: "root", line: "POST /v1/alert-rules", keep: "r", body: `{"kind":"error_share","threshold":20.5,"window_seconds":300,"reasons":["RATE_LIMITED"],"active":false}`},
+		{as: "root", line: "POST /v1/alert-rules", body: `{"kind":"weather"}`},
+		{as: "root", line: "POST /v1/alert-rules", body: `{"kind":"unused","threshold":"much"}`},
+		{as: "root", line: "PATCH /v1/alert-rules/$r", body: `{"threshold":30,"reasons":null,"active":true}`},
+		{as: "root", line: "GET /v1/alert-rules/$r"},
+		{as: "root", line: "DELETE /v1/alert-rules/$r"},
+		{as: "root", line: "GET /v1/alert-rules/$r"},
+		{as: "root", line: "GET /v1/alerts/alr_01h455vb4pex5vsknk084sn02q"},
+		{as: "root", line: "GET /v1/alerts?state=loud"},
+	},
 	"v1-events-and-webhooks": {
 		{as: "root", line: "POST /v1/webhooks", keep: "w", body: `{"url":"https://93.184.216.34/hooks","events":["key.*","project.deleted"]}`},
 		{as: "root", line: "POST /v1/webhooks", body: `{"url":"https://93.184.216.34/"}`},
@@ -180,7 +193,7 @@ func expand(text string, ids, secrets map[string]string) string {
 }
 
 var (
-	anID    = regexp.MustCompile(`\b(key|mem|prj|org|aud|req|evt|whk|dlv)_[0-9a-z]{26}\b`)
+	anID    = regexp.MustCompile(`\b(key|mem|prj|org|aud|req|evt|whk|dlv|alr|rul)_[0-9a-z]{26}\b`)
 	aSecret = regexp.MustCompile(`\b([a-z]+_(?:live|invite))_[0-9A-Za-z]{32}\b`)
 	aSigner = regexp.MustCompile(`\bwhsec_[0-9A-Za-z+/=]{44}`)
 	aHint   = regexp.MustCompile(`\b([a-z]+_live)_[0-9A-Za-z]{3}\b`)

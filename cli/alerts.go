@@ -1,0 +1,375 @@
+package cli
+
+import (
+	"strconv"
+	"strings"
+
+	"github.com/spf13/cobra"
+
+	"github.com/halberdhq/halberd/client"
+	"github.com/halberdhq/halberd/dialect/enveloped/wire"
+)
+
+var alertHeads = []string{"ID", "OPENED", "STATE", "KIND", "KEY", "CAUSE"}
+
+func alertRow(al *wire.Alert) []cell {
+	return []cell{
+		text(al.AlertID), moment(&al.OpenedAt, ""), alertState(al.State), text(al.Kind), text(alertKey(al)), text(al.Cause),
+	}
+}
+
+func alertState(s string) cell {
+	return cell{s, map[string]string{"open": red, "acknowledged": yellow, "resolved": green}[s]}
+}
+
+// alertKey is what a person knows the key by.
+func alertKey(al *wire.Alert) string {
+	if name := deref(al.Label); name != "" {
+		return name
+	}
+	return deref(al.Prefix)
+}
+
+// showAlert writes one alert to stdout.
+func (a *app) showAlert(al *wire.Alert) error {
+	return a.show(al, func(p *page) {
+		if a.quiet {
+			p.line(al.AlertID)
+			return
+		}
+		p.fact("id", text(al.AlertID))
+		p.fact("state", alertState(al.State))
+		p.fact("kind", text(al.Kind))
+		p.fact("cause", text(al.Cause))
+		p.factIf("key", deref(al.KeyID))
+		p.factIf("label", deref(al.Label))
+		p.factIf("prefix", deref(al.Prefix))
+		p.factIf("page", deref(al.KeyURL))
+		p.fact("rule", text(al.AlertRuleID))
+		p.fact("opened", text(instant(&al.OpenedAt)))
+		p.factIf("acknowledged", strings.TrimSuffix(instant(al.AcknowledgedAt)+" by "+deref(al.AcknowledgedBy), " by "))
+		p.factIf("silenced until", instant(al.SilencedUntil))
+		p.factIf("resolved", instant(al.ResolvedAt))
+	})
+}
+
+func (a *app) alertsList() *cobra.Command {
+	var q client.AlertQuery
+	var many paging
+	c := &cobra.Command{
+		Use: "list", Aliases: []string{"ls"}, Args: words(),
+		Short: "List alerts, latest first",
+		Example: `  hb alerts list --state open
+  hb alerts list --key-id key_01h455vb4pex5vsknk084sn02q`,
+	}
+	f := c.Flags()
+	f.StringVar(&q.State, "state", "", "open, acknowledged or resolved; several are parted by commas")
+	f.StringVar(&q.Kind, "kind", "", "of one kind, such as volume")
+	f.StringVar(&q.KeyID, "key-id", "", "of one key")
+	f.StringVar(&q.ProjectID, "project", "", "of one project")
+	f.StringVar(&q.OrganizationID, "organization", "", "of another organization (operators)")
+	many.on(c)
+	c.RunE = func(cmd *cobra.Command, _ []string) error {
+		if err := many.check(); err != nil {
+			return err
+		}
+		api, err := a.connect()
+		if err != nil {
+			return err
+		}
+		q.PageOf = many.first()
+		as, more, err := collect(api.Alerts.All(cmd.Context(), q), many)
+		if err != nil {
+			return err
+		}
+		err = a.show(as, func(p *page) {
+			rows(a, p, alertHeads, as, func(al *wire.Alert) string { return al.AlertID }, alertRow)
+		})
+		a.afterList(len(as), more, "alerts", err)
+		return err
+	}
+	return c
+}
+
+// alertVerb is a verb about one alert.
+func (a *app) alertVerb(c *cobra.Command, do func(*cobra.Command, client.Alerts, string) (wire.Alert, error)) *cobra.Command {
+	c.Args = words("the id of an alert")
+	c.RunE = func(cmd *cobra.Command, args []string) error {
+		api, err := a.connect()
+		if err != nil {
+			return err
+		}
+		al, err := do(cmd, api.Alerts, args[0])
+		if err != nil {
+			return err
+		}
+		return a.showAlert(&al)
+	}
+	return c
+}
+
+func (a *app) alertsGet() *cobra.Command {
+	return a.alertVerb(&cobra.Command{
+		Use: "get <id>", Aliases: []string{"show"}, Short: "Show one alert",
+		Example: `  hb alerts get alr_01h455vb4pex5vsknk084sn02q`,
+	}, func(cmd *cobra.Command, api client.Alerts, id string) (wire.Alert, error) { return api.Get(cmd.Context(), id) })
+}
+
+func (a *app) alertsAcknowledge() *cobra.Command {
+	return a.alertVerb(&cobra.Command{
+		Use: "acknowledge <id>", Aliases: []string{"ack"}, Short: "Say that you have seen an alert",
+		Example: `  hb alerts acknowledge alr_01h455vb4pex5vsknk084sn02q`,
+	}, func(cmd *cobra.Command, api client.Alerts, id string) (wire.Alert, error) {
+		return api.Acknowledge(cmd.Context(), id)
+	})
+}
+
+func (a *app) alertsSilence() *cobra.Command {
+	var end string
+	c := a.alertVerb(&cobra.Command{
+		Use: "silence <id> --until <time>", Short: "Tell nobody of an alert, or of its return, for a while",
+		Example: `  hb alerts silence alr_01h455vb4pex5vsknk084sn02q --until 7d
+  hb alerts silence alr_01h455vb4pex5vsknk084sn02q --until now`,
+	}, func(cmd *cobra.Command, api client.Alerts, id string) (wire.Alert, error) {
+		in := wire.SilenceAlert{Until: wire.Some(a.ahead(end))}
+		switch end {
+		case "":
+			return wire.Alert{}, usage("a silence needs an end: --until 7d, an instant, or now")
+		case "now":
+			in.Until = wire.Null[string]()
+		}
+		return api.Silence(cmd.Context(), id, in)
+	})
+	c.Flags().StringVar(&end, "until", "", "an instant, the end of a date, a time ahead such as 7d, or now")
+	return c
+}
+
+var ruleHeads = []string{"ID", "KIND", "THRESHOLD", "WINDOW", "SCOPE", "ACTIVE"}
+
+func ruleRow(r *wire.AlertRule) []cell {
+	return []cell{text(r.AlertRuleID), text(r.Kind), text(ruleThreshold(r)), text(ruleWindow(r)), text(ruleScope(r)), active(r.Active)}
+}
+
+func ruleThreshold(r *wire.AlertRule) string {
+	if r.Threshold == nil {
+		return ""
+	}
+	unit := map[string]string{
+		"error_share": " %", "limit_spent": " %", "volume": " times", "expiring": " days", "unused": " days",
+		"ended_key_used": " uses", "bad_keys": " bad keys",
+	}[r.Kind]
+	return strconv.FormatFloat(*r.Threshold, 'f', -1, 64) + unit
+}
+
+func ruleWindow(r *wire.AlertRule) string {
+	if r.WindowSeconds == nil {
+		return ""
+	}
+	return strconv.FormatInt(*r.WindowSeconds/60, 10) + " min"
+}
+
+func ruleScope(r *wire.AlertRule) string {
+	switch {
+	case r.Scope.KeyID != nil:
+		return *r.Scope.KeyID
+	case r.Scope.ProjectID != nil:
+		return *r.Scope.ProjectID
+	}
+	return "every key"
+}
+
+// showRule writes one rule to stdout.
+func (a *app) showRule(r *wire.AlertRule) error {
+	return a.show(r, func(p *page) {
+		if a.quiet {
+			p.line(r.AlertRuleID)
+			return
+		}
+		p.fact("id", text(r.AlertRuleID))
+		p.fact("kind", text(r.Kind))
+		p.factIf("threshold", ruleThreshold(r))
+		p.factIf("window", ruleWindow(r))
+		p.fact("scope", text(ruleScope(r)))
+		p.factIf("reasons", list(r.Reasons))
+		p.factIf("tells", list(r.Channels))
+		p.fact("active", active(r.Active))
+		p.fact("created", text(instant(&r.CreatedAt)+" by "+r.CreatedBy))
+	})
+}
+
+func (a *app) alertsRules() *cobra.Command {
+	var q client.AlertRuleQuery
+	var many paging
+	c := &cobra.Command{
+		Use: "rules", Args: words(),
+		Short:   "List the rules, oldest first",
+		Example: `  hb alerts rules`,
+	}
+	c.Flags().StringVar(&q.OrganizationID, "organization", "", "of another organization (operators)")
+	many.on(c)
+	c.RunE = func(cmd *cobra.Command, _ []string) error {
+		if err := many.check(); err != nil {
+			return err
+		}
+		api, err := a.connect()
+		if err != nil {
+			return err
+		}
+		q.PageOf = many.first()
+		rs, more, err := collect(api.Alerts.AllRules(cmd.Context(), q), many)
+		if err != nil {
+			return err
+		}
+		err = a.show(rs, func(p *page) {
+			rows(a, p, ruleHeads, rs, func(r *wire.AlertRule) string { return r.AlertRuleID }, ruleRow)
+		})
+		a.afterList(len(rs), more, "alert rules", err)
+		return err
+	}
+	return c
+}
+
+// ruleFlags are what can be said of a rule at any time.
+type ruleFlags struct {
+	threshold         float64
+	window            string
+	reasons, channels []string
+	on, off           bool
+}
+
+func (r *ruleFlags) register(c *cobra.Command) {
+	f := c.Flags()
+	f.Float64Var(&r.threshold, "threshold", 0, "in the kind's unit: percent, times, uses, bad keys or days")
+	f.StringVar(&r.window, "window", "", "over how long, such as 15m")
+	f.Var(several(&r.reasons, "list"), "reasons", "of error_share: the refusals that count, such as RATE_LIMITED; none for all")
+	f.Var(several(&r.channels, "list"), "tell", "webhooks that are told besides those that subscribe to alert.*; none for no others")
+	f.BoolVar(&r.on, "active", false, "switch the rule on")
+	f.BoolVar(&r.off, "inactive", false, "switch the rule off")
+	c.MarkFlagsMutuallyExclusive("active", "inactive")
+}
+
+// read is what the flags say, as a patch.
+func (r *ruleFlags) read(c *cobra.Command) (in wire.UpdateAlertRule, err error) {
+	f := c.Flags()
+	if f.Changed("threshold") {
+		in.Threshold = wire.Some(r.threshold)
+	}
+	if f.Changed("window") {
+		d, err := span(r.window)
+		if err != nil {
+			return in, usage("--window must be a time such as 15m")
+		}
+		in.WindowSeconds = wire.Some(int64(d.Seconds()))
+	}
+	if f.Changed("reasons") {
+		in.Reasons = wire.Some(named(r.reasons))
+	}
+	if f.Changed("tell") {
+		in.Channels = wire.Some(named(r.channels))
+	}
+	if r.on || r.off {
+		in.Active = wire.Some(r.on)
+	}
+	return in, nil
+}
+
+// named reads a list of which none is the empty one.
+func named(flag []string) []string {
+	words := commas(flag)
+	if len(words) == 1 && words[0] == noEvents {
+		return []string{}
+	}
+	return words
+}
+
+func (a *app) alertsCreateRule() *cobra.Command {
+	var flags ruleFlags
+	var key, project, organization string
+	c := &cobra.Command{
+		Use: "create-rule <kind>", Args: words("a kind: error_share, volume, new_origin, ended_key_used, bad_keys, limit_spent, expiring or unused"),
+		Short: "Make a rule",
+		Long: "Make a rule. What is not said is the kind's default. Of the rules of one kind those of the\n" +
+			"narrowest scope hold for a key, and no others: a rule of a key, --inactive, switches its\n" +
+			"project's and its organization's off for that key.",
+		Example: `  hb alerts create-rule error_share --threshold 20 --window 5m
+  hb alerts create-rule volume --key-id key_01h455vb4pex5vsknk084sn02q --inactive`,
+	}
+	f := c.Flags()
+	f.StringVar(&key, "key-id", "", "about one key")
+	f.StringVar(&project, "project", "", "about the keys of one project")
+	f.StringVar(&organization, "organization", "", "of another organization (operators)")
+	flags.register(c)
+	c.RunE = func(cmd *cobra.Command, args []string) error {
+		p, err := flags.read(cmd)
+		if err != nil {
+			return err
+		}
+		in := wire.CreateAlertRule{
+			Kind: args[0], WindowSeconds: p.WindowSeconds, Threshold: p.Threshold, Reasons: p.Reasons, Channels: p.Channels, Active: p.Active,
+		}
+		if key != "" {
+			in.Scope.KeyID = wire.Some(key)
+		}
+		if project != "" {
+			in.Scope.ProjectID = wire.Some(project)
+		}
+		if organization != "" {
+			in.OrganizationID = wire.Some(organization)
+		}
+		api, err := a.connect()
+		if err != nil {
+			return err
+		}
+		r, err := api.Alerts.CreateRule(cmd.Context(), in)
+		if err != nil {
+			return err
+		}
+		return a.showRule(&r)
+	}
+	return c
+}
+
+func (a *app) alertsUpdateRule() *cobra.Command {
+	var flags ruleFlags
+	c := &cobra.Command{
+		Use: "update-rule <id>", Args: words("the id of a rule"),
+		Short:   "Change a rule, or switch it off and on",
+		Example: `  hb alerts update-rule rul_01h455vb4pex5vsknk084sn02q --inactive`,
+	}
+	flags.register(c)
+	c.RunE = func(cmd *cobra.Command, args []string) error {
+		in, err := flags.read(cmd)
+		if err != nil {
+			return err
+		}
+		api, err := a.connect()
+		if err != nil {
+			return err
+		}
+		r, err := api.Alerts.UpdateRule(cmd.Context(), args[0], in)
+		if err != nil {
+			return err
+		}
+		return a.showRule(&r)
+	}
+	return c
+}
+
+func (a *app) alertsDeleteRule() *cobra.Command {
+	return &cobra.Command{
+		Use: "delete-rule <id>", Args: words("the id of a rule"),
+		Short:   "Delete a rule; what it told stays told",
+		Example: `  hb alerts delete-rule rul_01h455vb4pex5vsknk084sn02q`,
+		RunE: func(cmd *cobra.Command, args []string) error {
+			api, err := a.connect()
+			if err != nil {
+				return err
+			}
+			if err := api.Alerts.DeleteRule(cmd.Context(), args[0]); err != nil {
+				return err
+			}
+			a.tell("%s is deleted.", clean(args[0]))
+			return nil
+		},
+	}
+}
