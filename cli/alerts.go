@@ -112,7 +112,9 @@ func (a *app) alertsGet() *cobra.Command {
 	return a.alertVerb(&cobra.Command{
 		Use: "get <id>", Aliases: []string{"show"}, Short: "Show one alert",
 		Example: `  hb alerts get alr_01h455vb4pex5vsknk084sn02q`,
-	}, func(cmd *cobra.Command, api client.Alerts, id string) (wire.Alert, error) { return api.Get(cmd.Context(), id) })
+	}, func(cmd *cobra.Command, api client.Alerts, id string) (wire.Alert, error) {
+		return api.Get(cmd.Context(), id)
+	})
 }
 
 func (a *app) alertsAcknowledge() *cobra.Command {
