@@ -261,6 +261,16 @@ func (c *cluster) awaitReady() {
 	}
 }
 
+// recover waits until all answer again, and starts those again that have ended: one
+// may just have lost the database while it started.
+func (c *cluster) recover() {
+	c.t.Helper()
+	for _, n := range c.nodes {
+		eventually(c.t, fmt.Sprintf("node %d is ready again", n.number), 60*time.Second, func() bool { n.revive(); return n.ready() },
+			func() string { return n.log.without("msg=request") })
+	}
+}
+
 // lendPepper puts this node's pepper into another's folder, as an operator does.
 func (n *node) lendPepper(to *node) {
 	n.c.t.Helper()

@@ -62,10 +62,7 @@ func TestProve(t *testing.T) {
 	ctx, cancel := context.WithTimeout(t.Context(), during)
 	defer cancel()
 	m.run(ctx, seed)
-	for _, n := range c.nodes {
-		n.revive()
-	}
-	c.awaitReady()
+	c.recover()
 	l.rest() // owners finish; what they ended is asked everywhere once more
 	l.end()
 
