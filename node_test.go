@@ -581,7 +581,10 @@ func TestTheNodesTogetherNeverGrantMoreThanALimit(t *testing.T) {
 		run(30 * time.Second)
 		x.nodes[1].way.cut.Store(true)
 		run(time.Second)
-		x.join(memory.NewFolder()) // the cut node does not hear of it, and grants on until its lease ends
+		// The cut node does not hear of the next, and grants on until its lease ends.
+		if got := x.join(memory.NewFolder()).code(k.Secret); got != "UNAVAILABLE" {
+			t.Errorf("a newcomer that was not made room for answers %s", got)
+		}
 		run(40 * time.Second)      // it is fenced meanwhile
 		x.nodes[1].way.cut.Store(false)
 		run(20 * time.Second)
