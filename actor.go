@@ -50,10 +50,12 @@ type Request struct {
 	// Idempotency makes a create or rotate happen once: the key the caller
 	// chose, the route, and a digest of the body. Zero: none.
 	Idempotency Idempotency
-	// Async lets a change that must reach other nodes be answered after Wait,
-	// before it is known to have: Propagation says by when it will have.
-	Async bool
+	// Wait bounds how long a change that narrows waits for other nodes; then it is
+	// UNAVAILABLE, though it was made. Zero: as long as it takes. With Async such a
+	// change is answered after Wait, which may be zero, as one that is not Confirmed:
+	// its Propagation says by when it will be.
 	Wait  time.Duration
+	Async bool
 }
 
 // Idempotency is one use of an Idempotency-Key header.

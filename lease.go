@@ -133,6 +133,13 @@ func (s *Service) Ready() error {
 	if s.closed.Load() {
 		return outward(ErrClosed)
 	}
+	return s.mayAnswer()
+}
+
+func (s *Service) mayAnswer() error {
+	if s.node == nil {
+		return nil
+	}
 	_, err := s.moment()
 	return err
 }

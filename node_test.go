@@ -585,7 +585,7 @@ func TestTheNodesTogetherNeverGrantMoreThanALimit(t *testing.T) {
 		if got := x.join(memory.NewFolder()).code(k.Secret); got != "UNAVAILABLE" {
 			t.Errorf("a newcomer that was not made room for answers %s", got)
 		}
-		run(40 * time.Second)      // it is fenced meanwhile
+		run(40 * time.Second) // it is fenced meanwhile
 		x.nodes[1].way.cut.Store(false)
 		run(20 * time.Second)
 		x.join(memory.NewFolder())

@@ -55,7 +55,7 @@ func (n *node) propagate(ctx context.Context, r *Request, e effect, revision int
 		return p, nil
 	}
 	waiting := ctx
-	if r.Async {
+	if r.Async || r.Wait > 0 {
 		var cancel context.CancelFunc
 		waiting, cancel = context.WithTimeout(ctx, max(r.Wait, longestPoll))
 		defer cancel()

@@ -23,7 +23,7 @@ func (r Reach) holds(own *owner) bool {
 // organization. False: there is no such project, or it is suspended, which closes
 // it to the keys of its whole organization as well; or Ready has the reason.
 func (s *Service) ReachOf(id ProjectID) (Reach, bool) {
-	if _, err := s.moment(); err != nil {
+	if s.mayAnswer() != nil {
 		return Reach{}, false
 	}
 	d := s.dir
@@ -54,7 +54,7 @@ const maxReaches = 256
 // SoleProject is the reach of the instance's only project. False: there are
 // several, or none, or it is suspended; or Ready has the reason.
 func (s *Service) SoleProject() (Reach, bool) {
-	if _, err := s.moment(); err != nil {
+	if s.mayAnswer() != nil {
 		return Reach{}, false
 	}
 	sole := s.dir.sole.Load()

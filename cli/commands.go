@@ -57,6 +57,7 @@ func (a *app) commands(extra []*cobra.Command) *cobra.Command {
 		a.talks(a.events()),
 		a.talks(a.audit()),
 		a.talks(a.whoami()),
+		a.talks(a.nodes()),
 		a.login(),
 		a.logout(),
 		a.group("profile", "The servers that hb knows", groupAccess,

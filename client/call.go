@@ -9,6 +9,7 @@ import (
 	"io"
 	"net/http"
 	"net/url"
+	"strconv"
 	"strings"
 	"time"
 
@@ -28,6 +29,7 @@ type call struct {
 
 	idempotency string // Idempotency-Key
 	version     int64  // If-Match; 0: none
+	prefer      string // Prefer; "": nothing
 	// spends says that a repeat costs something (a check takes from limits), so
 	// it is not repeated unless the first surely never began.
 	spends bool
@@ -48,6 +50,15 @@ func IdempotencyKey(key string) CallOption { return func(c *call) { c.idempotenc
 // IfVersion makes a change fail with CONFLICT unless the object still has this
 // version.
 func IfVersion(v int64) CallOption { return func(c *call) { c.version = v } }
+
+// RespondAsync makes a change that narrows come back after wait where another node
+// cannot be reached, instead of when that node's lease has ended: it is not
+// Confirmed then, and Propagation.EffectiveBy says when it will be.
+func RespondAsync(wait time.Duration) CallOption {
+	return func(c *call) {
+		c.prefer = "respond-async, wait=" + strconv.Itoa(int(wait.Round(time.Second)/time.Second))
+	}
+}
 
 // Changed is an object after a change, and how far the change has gone.
 type Changed[T any] struct {
@@ -141,6 +152,9 @@ func (c *conn) once(ctx context.Context, what *call, payload []byte) ([]byte, er
 	}
 	if what.version != 0 {
 		req.Header.Set("If-Match", fmt.Sprintf(`"%d"`, what.version))
+	}
+	if what.prefer != "" {
+		req.Header.Set("Prefer", what.prefer)
 	}
 	resp, err := c.http.Do(req)
 	if err != nil {

@@ -46,6 +46,7 @@ var rules = map[string]struct{ own, elsewhere string }{
 	"POST /v1/organizations":            {"401 403 403 403 403 403 201", "- - -"},
 	"GET /v1/organizations/{id}":        {"401 403 403 403 403 403 200", "- - 404"},
 	"PATCH /v1/organizations/{id}":      {"401 403 403 403 403 403 200", "- - 404"},
+	"GET /v1/nodes":                     {"401 403 403 403 403 403 200", "- - -"},
 	"GET /v1/members":                   {"401 403 403 403 403 200 200", "- 404 404"},
 	"POST /v1/members":                  {"401 403 403 403 403 201 201", "- 404 404"},
 	"GET /v1/members/{id}":              {"401 403 403 403 403 200 200", "- 404 404"},

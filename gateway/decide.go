@@ -88,15 +88,22 @@ func (d *Doors) require(svc *halberd.Service, a *Ask, c *halberd.Check, out *Ans
 	default:
 		c.Scopes = scopesOf(a.Method)
 	}
-	known := false
+	known, why := false, faultUnknownProject
 	if project.IsZero() {
-		if c.Within, known = svc.SoleProject(); !known {
-			return d.blame(out, faultNoProject)
-		}
-	} else if c.Within, known = svc.ReachOf(project); !known {
-		return d.blame(out, faultUnknownProject)
+		c.Within, known = svc.SoleProject()
+		why = faultNoProject
+	} else {
+		c.Within, known = svc.ReachOf(project)
 	}
-	return true
+	if known {
+		return true
+	}
+	if svc.Ready() != nil { // nothing is known now
+		out.refuse(unavailable, halberd.CodeUnavailable, msgUnavailable)
+		out.RetryAfter = aMoment
+		return false
+	}
+	return d.blame(out, why)
 }
 
 // Where neither a URL nor a policy asks, the method does. Never changed.

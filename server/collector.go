@@ -5,6 +5,8 @@ import (
 	"strconv"
 
 	"github.com/prometheus/client_golang/prometheus"
+
+	"github.com/halberdhq/halberd"
 )
 
 // instanceCollector asks what counts by itself, at every scrape.
@@ -16,6 +18,7 @@ type instanceDescs struct {
 	usageFlushes, usageFailed, usageWaiting         *prometheus.Desc
 	usageDropped, forfeited, doors, spans           *prometheus.Desc
 	tasks, jobs, attempts, relayed, relayFailed     *prometheus.Desc
+	lease, nodes, lag, sealed, waits, unconfirmed   *prometheus.Desc
 }
 
 func describe() instanceDescs {
@@ -40,6 +43,12 @@ func describe() instanceDescs {
 		attempts:     d("delivery_attempts_total", "Attempts of this node to deliver an event.", "outcome"),
 		relayed:      d("deliveries_total", "Deliveries that this node has made of events."),
 		relayFailed:  d("relay_failures_total", "Times that events could not be made deliveries; they wait for the next."),
+		lease:        d("lease_remaining_seconds", "How long this node may still answer without the database; 0: it answers nothing. Only with several nodes, as what follows."),
+		nodes:        d("nodes", "Active nodes, this one included."),
+		lag:          d("revisions_behind", "Changes that this node had not applied when it last renewed its lease."),
+		sealed:       d("sealed", "1 when the database went back in time: nothing is answered until the server is restarted."),
+		waits:        d("propagation_wait_seconds", "How long changes waited for the other nodes."),
+		unconfirmed:  d("propagation_unconfirmed_total", "Changes that were answered before every node was known to have them."),
 		spans:        d("spans_total", "Spans of traces that a collector took, or did not; only with otlp_endpoint.", "outcome"),
 	}
 }
@@ -51,6 +60,7 @@ func (c *instanceCollector) Describe(out chan<- *prometheus.Desc) {
 		d.ready, d.keys, d.revision, d.damaged, d.checks, d.guesses,
 		d.usageFlushes, d.usageFailed, d.usageWaiting, d.usageDropped, d.forfeited, d.doors, d.spans,
 		d.tasks, d.jobs, d.attempts, d.relayed, d.relayFailed,
+		d.lease, d.nodes, d.lag, d.sealed, d.waits, d.unconfirmed,
 	} {
 		out <- one
 	}
@@ -78,7 +88,14 @@ func (c *instanceCollector) Collect(out chan<- prometheus.Metric) {
 		return
 	}
 	s := svc.Stats()
-	gauge(d.ready, 1)
+	if svc.Ready() == nil {
+		gauge(d.ready, 1)
+	} else {
+		gauge(d.ready, 0)
+	}
+	if n := s.Node; n != nil {
+		c.node(out, &d, n)
+	}
 	gauge(d.keys, float64(s.Keys))
 	gauge(d.revision, float64(s.Revision))
 	gauge(d.damaged, float64(s.Damaged))
@@ -107,4 +124,27 @@ func (c *instanceCollector) Collect(out chan<- prometheus.Metric) {
 		counter(d.relayed, j.Relayed)
 		counter(d.relayFailed, j.RelayFailures)
 	}
+}
+
+// node tells what only one of several nodes has.
+func (c *instanceCollector) node(out chan<- prometheus.Metric, d *instanceDescs, n *halberd.NodeStats) {
+	gauge := func(of *prometheus.Desc, v float64) {
+		out <- prometheus.MustNewConstMetric(of, prometheus.GaugeValue, v)
+	}
+	gauge(d.lease, n.Left.Seconds())
+	gauge(d.nodes, float64(n.Nodes))
+	gauge(d.lag, float64(n.Lag))
+	sealed := 0.0
+	if n.Sealed {
+		sealed = 1
+	}
+	gauge(d.sealed, sealed)
+	below, all := map[float64]uint64{}, uint64(0)
+	for i, bound := range halberd.WaitBounds() {
+		all += uint64(n.Waits[i])
+		below[bound.Seconds()] = all
+	}
+	all += uint64(n.Waits[len(n.Waits)-1])
+	out <- prometheus.MustNewConstHistogram(d.waits, all, n.Waited.Seconds(), below)
+	out <- prometheus.MustNewConstMetric(d.unconfirmed, prometheus.CounterValue, float64(n.Unconfirmed))
 }

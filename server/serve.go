@@ -109,6 +109,7 @@ func (in *instance) run(ctx context.Context, hup <-chan os.Signal, stdout io.Wri
 	}
 	begin := in.now()
 	o := in.current().options(in.log)
+	o.Version = in.version
 	o.Endpoints = &in.outward
 	if o.SharedLimits, err = c.sharedLimits(in.log); err != nil {
 		return misused(err)

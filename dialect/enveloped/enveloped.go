@@ -64,8 +64,13 @@ func changedTo[T any](c *request.Call, v T, p halberd.Propagation) changed[T] {
 }
 
 func changeMeta(c *request.Call, p halberd.Propagation) wire.ChangeMeta {
+	if !p.Confirmed && !p.EffectiveBy.IsZero() {
+		c.Accepted()
+	}
 	return wire.ChangeMeta{
-		RequestID:   c.ID,
-		Propagation: wire.Propagation{Confirmed: p.Confirmed, Nodes: p.Nodes, WaitedMS: p.Waited.Milliseconds()},
+		RequestID: c.ID,
+		Propagation: wire.Propagation{
+			Confirmed: p.Confirmed, Nodes: p.Nodes, WaitedMS: p.Waited.Milliseconds(), EffectiveBy: timeOrNull(p.EffectiveBy),
+		},
 	}
 }

@@ -11,7 +11,7 @@ import (
 
 // Operations is the dialect's table, in the order of the reference.
 func Operations() []request.Operation {
-	return slices.Concat(keyOperations(), usageOperations(), adminOperations(), memberOperations(), eventOperations(), alertOperations())
+	return slices.Concat(keyOperations(), usageOperations(), adminOperations(), memberOperations(), eventOperations(), alertOperations(), nodeOperations())
 }
 
 func keyOperations() []request.Operation {

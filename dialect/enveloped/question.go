@@ -45,6 +45,7 @@ const (
 	hasCost
 	hasFilters
 	hasInclude
+	hasRevision
 )
 
 func (r *reader) verify(into *VerifyKey) bool {
@@ -84,6 +85,9 @@ func (r *reader) verify(into *VerifyKey) bool {
 		case "include":
 			bit = hasInclude
 			into.Include, ok = r.list()
+		case "at_least_revision":
+			bit = hasRevision
+			into.AtLeastRevision, ok = r.number()
 		default:
 			return false
 		}

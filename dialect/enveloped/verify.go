@@ -69,7 +69,7 @@ func described(c *request.Call, v *halberd.Verdict, include []string) (w wire.Ve
 func checkIn(body *VerifyKey, scopes []halberd.Scope) (check halberd.Check, err error) {
 	check = halberd.Check{
 		Secret: halberd.NewSecret(body.Key), Resource: body.Resource,
-		FiltersResources: body.FiltersResources, Cost: body.Cost.Value, UserAgent: body.UserAgent,
+		FiltersResources: body.FiltersResources, Cost: body.Cost.Value, UserAgent: body.UserAgent, AtLeast: body.AtLeastRevision,
 	}
 	if body.Key == "" {
 		return check, halberd.Invalid("key", "must be the key to check")
@@ -85,6 +85,9 @@ func checkIn(body *VerifyKey, scopes []halberd.Scope) (check halberd.Check, err 
 	}
 	if body.Cost.Set && (body.Cost.Null || body.Cost.Value < 1) {
 		return check, halberd.Invalid("cost", "must be from 1 to %d", halberd.MaxCost)
+	}
+	if body.AtLeastRevision < 0 {
+		return check, halberd.Invalid("at_least_revision", "must be a revision that a verdict or a change told")
 	}
 	for _, word := range body.Include {
 		if word != "label" && word != "metadata" {

@@ -5,6 +5,7 @@ import (
 	"net/http"
 	"strconv"
 	"strings"
+	"time"
 
 	"github.com/halberdhq/halberd"
 )
@@ -58,4 +59,33 @@ func idempotency(key string, r *http.Request, raw []byte) halberd.Idempotency {
 		return halberd.Idempotency{}
 	}
 	return halberd.Idempotency{Key: key, Route: r.Method + " " + r.URL.Path, Fingerprint: sha256.Sum256(raw)}
+}
+
+// longestWait is how long a call waits for other nodes: an answer that comes later
+// finds its caller gone.
+const longestWait = 25 * time.Second
+
+// prefer reads `Prefer: respond-async, wait=5` (RFC 7240). What is not understood
+// is passed over, as the standard has it.
+func prefer(asked []string, into *halberd.Request) {
+	wait, waits := time.Duration(0), false
+	for _, one := range strings.Split(strings.ToLower(strings.Join(asked, ",")), ",") {
+		one, _, _ = strings.Cut(one, ";")
+		name, value, _ := strings.Cut(one, "=")
+		switch strings.TrimSpace(name) {
+		case "respond-async":
+			into.Async = true
+		case "wait":
+			seconds, err := strconv.ParseUint(strings.Trim(strings.TrimSpace(value), `"`), 10, 31)
+			if err == nil && !waits {
+				wait, waits = time.Duration(seconds)*time.Second, true
+			}
+		}
+	}
+	switch {
+	case waits && (into.Async || wait > 0):
+		into.Wait = min(wait, longestWait)
+	case into.Async:
+		into.Wait = 0
+	}
 }

@@ -124,6 +124,13 @@ type Call struct {
 	request *http.Request
 	answer  http.Header
 	raw     []byte // the body; nil: none
+	status  int    // instead of the operation's; 0: that
+}
+
+// Accepted makes the answer a 202: it is done, and does not hold everywhere yet.
+func (c *Call) Accepted() {
+	c.status = http.StatusAccepted
+	c.answer.Set("Preference-Applied", "respond-async")
 }
 
 // Context ends when the caller goes away.

@@ -143,7 +143,7 @@ func (x *exchange) do(op *Operation, r *http.Request) error {
 		return err
 	}
 	x.presented = true
-	from := halberd.Request{ID: x.id, ClientIP: ClientAddr(r), UserAgent: r.UserAgent()}
+	from := halberd.Request{ID: x.id, ClientIP: ClientAddr(r), UserAgent: r.UserAgent(), Wait: longestWait}
 	by, err := svc.Authenticate(r.Context(), secret, from)
 	if err != nil {
 		return err
@@ -181,9 +181,15 @@ func (x *exchange) do(op *Operation, r *http.Request) error {
 	if op.Idempotent {
 		from.Idempotency = idempotency(once, r, c.raw)
 	}
+	if asked := r.Header["Prefer"]; asked != nil {
+		prefer(asked, &from)
+	}
 	c.Actor = by.Via(from)
 	if op.append == nil {
 		x.answer, err = op.serve(c)
+		if c.status != 0 {
+			x.status = c.status
+		}
 		return err
 	}
 	x.out, err = op.append(c, c.raw, x.out[:0])

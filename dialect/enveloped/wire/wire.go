@@ -44,8 +44,10 @@ type ChangeMeta struct {
 // Propagation is confirmed when no node can answer by the old state any more.
 type Propagation struct {
 	Confirmed bool  `json:"confirmed"`
-	Nodes     int   `json:"nodes"`
-	WaitedMS  int64 `json:"waited_ms"`
+	Nodes     int   `json:"nodes" doc:"Nodes that it had to reach, the one that answered included"`
+	WaitedMS  int64 `json:"waited_ms" doc:"How long it was waited for the others"`
+	// EffectiveBy is there with 202 only.
+	EffectiveBy *time.Time `json:"effective_by,omitempty" nullable:"false" doc:"With 202: when no node answers by the old state any more, at the latest"`
 }
 
 // ErrorEnvelope is every refusal (S2-12).
@@ -193,6 +195,7 @@ type Verify struct {
 	Cost             int64    `json:"cost,omitempty" minimum:"1" maximum:"1000000"`
 	FiltersResources bool     `json:"filters_resources,omitempty"`
 	Include          []string `json:"include,omitempty" nullable:"false" enum:"label,metadata"`
+	AtLeastRevision  int64    `json:"at_least_revision,omitempty" minimum:"0" doc:"The revision of the state to be judged by: a node that is behind catches up, and is UNAVAILABLE if it cannot in a tenth of a second"`
 }
 
 // VerifyBatch is the body of POST /v1/api-keys/verify-batch.
@@ -360,4 +363,17 @@ type WhoAmI struct {
 // is not there any more.
 type DeletedProject struct {
 	ProjectID string `json:"project_id"`
+}
+
+// Node is one of the servers that share a database.
+type Node struct {
+	NodeID       string    `json:"node_id" doc:"Of this life of the node: it is another after a restart"`
+	Name         string    `json:"name"`
+	This         bool      `json:"this" doc:"The node that answers"`
+	State        string    `json:"state" enum:"joining,active,fenced"`
+	Revision     int64     `json:"revision" doc:"Up to which it has applied every change, as far as it has said"`
+	Behind       int64     `json:"behind" doc:"Revisions of the answering node that it has not said it applied"`
+	LeaseSeconds float64   `json:"lease_seconds" doc:"How long it answers without the database; 0: it is the only one, and asks nobody"`
+	SeenAt       time.Time `json:"seen_at" doc:"Of its last renewal, by the database's clock"`
+	Version      string    `json:"version"`
 }
