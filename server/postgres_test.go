@@ -24,6 +24,11 @@ func TestAServerOnPostgreSQLStartsStopsAndIsExamined(t *testing.T) {
 	p.revoke(revoked)
 	p.wants(kept, "VALID")
 	p.wants(revoked, "REVOKED")
+	for text, i := scrape(t, p), 0; i < len(ofNodes()); i++ {
+		if name := ofNodes()[i]; !strings.Contains(text, "# HELP "+name+" ") {
+			t.Errorf("%s is not scraped of a node", name)
+		}
+	}
 	p.logs("REVOCATION MAY BE LOST") // the tests' server has fsync off, and the start says so
 	found, _ := doctor(t, dir, "--database", address)
 	expect(t, found, "durability", "warn", "fsync", "fsync = on")
