@@ -13,7 +13,6 @@ import (
 
 	"github.com/halberdhq/halberd"
 	"github.com/halberdhq/halberd/dialect/enveloped"
-	"github.com/halberdhq/halberd/dialect/enveloped/wire"
 	"github.com/halberdhq/halberd/dialect/plain"
 	"github.com/halberdhq/halberd/internal/request"
 )
@@ -77,12 +76,6 @@ type builder struct {
 
 type refusal func(requestID string, e *halberd.Error) any
 
-// tells reports whether an operation says how far its change had gone.
-func tells(op *request.Operation) bool {
-	meta, has := op.Answer.FieldByName("Meta")
-	return has && meta.Type == reflect.TypeFor[wire.ChangeMeta]() && op.Status == http.StatusOK
-}
-
 func (d *builder) add(tag string, op *request.Operation, refuse refusal) {
 	o := &huma.Operation{
 		Method: op.Method, Path: op.Path, OperationID: op.Name, Tags: []string{tag},
@@ -102,7 +95,7 @@ func (d *builder) add(tag string, op *request.Operation, refuse refusal) {
 	if !op.Free {
 		limitHeaders(o.Responses[strconv.Itoa(op.Status)].Headers)
 	}
-	if tells(op) {
+	if enveloped.Waits(op) {
 		accepted := *o.Responses[strconv.Itoa(op.Status)]
 		accepted.Description = "Done, and asked for with `Prefer: respond-async`; it holds on every node at `meta.propagation.effective_by` at the latest"
 		o.Responses[strconv.Itoa(http.StatusAccepted)] = &accepted
@@ -155,7 +148,7 @@ func parameters(op *request.Operation) []*huma.Param {
 		}
 		out = append(out, &huma.Param{Name: p.Name, In: "query", Description: p.Doc, Schema: s})
 	}
-	if tells(op) {
+	if enveloped.Waits(op) {
 		out = append(out, &huma.Param{
 			Name: "Prefer", In: "header", Schema: text(),
 			Description: "`respond-async`, and perhaps `wait=5`: answer 202 where another node cannot be reached in that many seconds, instead of waiting for its lease to end.",

@@ -2,6 +2,7 @@ package enveloped
 
 import (
 	"net/http"
+	"reflect"
 	"slices"
 
 	"github.com/halberdhq/halberd"
@@ -12,6 +13,13 @@ import (
 // Operations is the dialect's table, in the order of the reference.
 func Operations() []request.Operation {
 	return slices.Concat(keyOperations(), usageOperations(), adminOperations(), memberOperations(), eventOperations(), alertOperations(), nodeOperations())
+}
+
+// Waits reports whether an operation may wait for other nodes, and may be told
+// not to: it is a change that says how far it had gone, and makes nothing new.
+func Waits(op *request.Operation) bool {
+	meta, has := op.Answer.FieldByName("Meta")
+	return has && meta.Type == reflect.TypeFor[wire.ChangeMeta]() && op.Status == http.StatusOK
 }
 
 func keyOperations() []request.Operation {
