@@ -43,10 +43,10 @@ func outlasting(lease time.Duration) time.Duration {
 // effect is waited for. began is a reading of the own clock after the commit was
 // answered.
 func (n *node) propagate(ctx context.Context, r *Request, e effect, revision int64, began time.Time) (Propagation, error) {
-	switch {
-	case e == unseen:
+	switch e {
+	case unseen:
 		return Propagation{Confirmed: true, Nodes: n.active()}, nil
-	case e == widens:
+	case widens:
 		ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), wideningWait)
 		defer cancel()
 		p := n.await(ctx, revision, began)

@@ -91,7 +91,7 @@ func (t *sentences) PutProject(r ProjectRecord) error {
 func (t *sentences) PutOrganization(r OrganizationRecord) error {
 	if r.Version == 1 {
 		t.effect = max(t.effect, widens)
-	} else if err := compare(t, nil, r.ID, t.Tx.Organization, !r.Active, &r, effectOnOrganization); err != nil {
+	} else if err := compare(t, nil, r.ID, t.Organization, !r.Active, &r, effectOnOrganization); err != nil {
 		return err
 	}
 	return t.Tx.PutOrganization(r)

@@ -47,7 +47,7 @@ func (s *Server) Address() string { return fmt.Sprintf("redis://127.0.0.1:%d/0",
 // Do sends a command of plain words, and waits for its answer.
 func (s *Server) Do(t testing.TB, words ...string) {
 	t.Helper()
-	out, err := exec.CommandContext(t.Context(), "redis-cli", append([]string{"-p", strconv.Itoa(s.port)}, words...)...).CombinedOutput()
+	out, err := exec.CommandContext(t.Context(), "redis-cli", append([]string{"-p", strconv.Itoa(s.port)}, words...)...).CombinedOutput() //nolint:gosec // a test says what
 	if err != nil {
 		t.Fatalf("redis-cli %v: %v: %s", words, err, out)
 	}
@@ -69,7 +69,7 @@ func (s *Server) Kill() {
 // Restart starts a server that has ended, empty, on its port.
 func (s *Server) Restart(t testing.TB) {
 	t.Helper()
-	s.process = exec.Command("redis-server", "--port", strconv.Itoa(s.port), "--bind", "127.0.0.1", //nolint:noctx // it outlives the call
+	s.process = exec.Command("redis-server", "--port", strconv.Itoa(s.port), "--bind", "127.0.0.1", //nolint:noctx,gosec // it outlives the call; the port is ours
 		"--save", "", "--appendonly", "no", "--dir", t.TempDir(), "--loglevel", "warning")
 	endWithParent(s.process)
 	if err := s.process.Start(); err != nil {

@@ -140,7 +140,7 @@ func TestAModelIsMadeAnewFromHours(t *testing.T) {
 
 func TestMinutesLeftOutHadNoRequests(t *testing.T) {
 	var told, left volume.Model
-	for minute := int64(0); minute < 30*day; minute++ {
+	for minute := range int64(30 * day) {
 		n := office(minute)
 		if minute > 29*day+9*hour {
 			n *= 6
