@@ -134,6 +134,7 @@ func (c *Console) pages() []page {
 		{"GET", "/{area}/projects/{project}", false, projectPage},
 		{"POST", "/{area}/projects/{project}", false, editProject},
 		{"POST", "/{area}/projects/{project}/delete", false, deleteProject},
+		{"GET", "/{area}/nodes", false, nodesPage},
 		{"GET", "/{area}/audit", false, auditPage},
 		{"GET", "/{area}/audit.csv", false, auditCSV},
 		{"GET", "/{area}/audit.json", false, auditJSON},

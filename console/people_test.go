@@ -3,6 +3,7 @@ package console_test
 import (
 	"encoding/csv"
 	"encoding/json"
+	"fmt"
 	"net/http"
 	"slices"
 	"strings"
@@ -29,6 +30,7 @@ func peopleRows() []rowTest {
 		{rows: "S1-25", check: severalLimits},
 		{rows: "limits without scripts", check: limitsWithoutScripts},
 		{rows: "hygiene", check: hygiene},
+		{rows: "nodes", check: nodes},
 	}
 }
 
@@ -415,6 +417,22 @@ func limitsWithoutScripts(p *tab) {
 	if !strings.Contains(string(limits), `"limit":7,`) || !strings.Contains(string(limits), `"name":"limit-3"`) || k["quota"] == nil {
 		p.T.Errorf("the API says %s, %v", limits, k["quota"])
 	}
+}
+
+// nodes: an operator sees which servers answer, and nobody else does.
+func nodes(p *tab) {
+	p.visit("/settings/nodes")
+	p.accessible()
+	p.says("answers alone", "answers this page", "Active")
+	for _, n := range p.listed("/v1/nodes") {
+		p.says(fmt.Sprint(n["revision"]))
+	}
+	p.joins("tomas@waypost.example", "Tomas Lindqvist", halberd.ScopeAdmin)
+	theirs := p.tab(p.browser)
+	theirs.enters("tomas@waypost.example", password)
+	theirs.silent("Nodes")
+	theirs.visit("/settings/nodes")
+	theirs.says("an operator")
 }
 
 // hygiene: each finding has the next step beside it, and goes away once it is

@@ -41,6 +41,7 @@ func TestScreenshots(t *testing.T) {
 		{"projects", "/settings/projects"},
 		{"project", "/settings/projects/" + s.Home.String()},
 		{"members", "/settings/members"},
+		{"nodes", "/settings/nodes"},
 		{"profile", "/settings/profile"},
 		{"audit", "/settings/audit"},
 		{"invitation", "/invitation"},

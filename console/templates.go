@@ -56,6 +56,7 @@ type frame struct {
 	Org      string
 	Project  halberd.Project
 	Projects []halberd.Project
+	Nodes    string // how many answer
 	Revision int64
 	Notice   string
 	Admin    bool // the member may write
@@ -84,7 +85,11 @@ func (x *exchange) write(status int, name, title, here string, view any, compres
 		if err != nil && status < http.StatusBadRequest {
 			return err
 		}
-		f.Org, f.Revision = o.Name, x.c.svc.Stats().Revision
+		stats := x.c.svc.Stats()
+		f.Org, f.Revision, f.Nodes = o.Name, stats.Revision, plural(1, "node", "nodes")
+		if stats.Node != nil {
+			f.Nodes = plural(stats.Node.Nodes, "node", "nodes")
+		}
 		f.Notice = x.c.sessions.PopString(x.r.Context(), sessionNotice)
 		f.Admin = x.me.Role == halberd.ScopeAdmin
 	}

@@ -1,6 +1,7 @@
 package server
 
 import (
+	"cmp"
 	"context"
 	"crypto/tls"
 	"encoding/json"
@@ -181,7 +182,7 @@ func (d *doctor) open(ctx context.Context) (closing func() error, err error) {
 	if !there(d.file(pepperFile)) {
 		return d.store.Close, nil // reported by files
 	}
-	svc, err := begun(ctx, d.store, halberd.Options{Logger: quiet})
+	svc, err := begun(ctx, d.store, halberd.Options{Logger: quiet, NodeName: doctorName})
 	if err != nil {
 		return d.store.Close, err
 	}
@@ -196,6 +197,7 @@ func (d *doctor) examine(ctx context.Context) []finding {
 	d.adminKey()
 	d.database(ctx)
 	d.durability(ctx)
+	d.nodes(ctx)
 	d.rows(ctx)
 	d.work(ctx)
 	d.disk()
@@ -311,6 +313,44 @@ func (d *doctor) durability(ctx context.Context) {
 	}
 	if len(found) == 0 {
 		d.ok("durability", "a change that was answered outlives a crash of the database, and of the machine")
+	}
+}
+
+// doctorName is what a doctor without a server calls itself, where it must be a
+// node to look.
+const doctorName = "hb doctor"
+
+// nodes lists the servers that share the database, as they have last said.
+func (d *doctor) nodes(ctx context.Context) {
+	store, several := d.store.(halberd.Cluster)
+	if !several {
+		return
+	}
+	list, err := store.Nodes(ctx)
+	if err != nil {
+		d.fail("nodes", why(err), "")
+		return
+	}
+	var newest int64
+	versions := map[string]bool{}
+	list = slices.DeleteFunc(slices.Clone(list), func(n halberd.NodeRecord) bool { return n.Name == doctorName })
+	for _, n := range list {
+		newest = max(newest, n.Applied)
+		versions[n.Version] = true
+	}
+	for _, n := range list {
+		name := cmp.Or(n.Name, "a node without a name")
+		switch seen := time.UnixMilli(n.SeenAt); {
+		case n.State == halberd.NodeFenced:
+			d.warn("nodes", name+" was silent for longer than its lease and answers nothing", "see that it reaches the database: it enters again by itself. One that is gone for good is taken out by the others")
+		case n.State == halberd.NodeJoining:
+			d.ok("nodes", "%s is loading", name)
+		default:
+			d.ok("nodes", "%s answers: renewed %s, lease %s, %d behind", name, seen.UTC().Format(time.RFC3339), n.Lease, newest-n.Applied)
+		}
+	}
+	if len(versions) > 1 {
+		d.warn("nodes", fmt.Sprintf("they run %d different versions", len(versions)), "finish the upgrade")
 	}
 }
 

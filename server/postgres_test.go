@@ -33,6 +33,7 @@ func TestAServerOnPostgreSQLStartsStopsAndIsExamined(t *testing.T) {
 	found, _ := doctor(t, dir, "--database", address)
 	expect(t, found, "durability", "warn", "fsync", "fsync = on")
 	expect(t, found, "database", "ok")
+	expect(t, found, "nodes", "ok", "answers", "lease 10s")
 	if _, err := os.Stat(filepath.Join(dir, "halberd.db")); err == nil {
 		t.Error("there is a SQLite database in the folder")
 	}
