@@ -25,6 +25,7 @@ import (
 	"github.com/halberdhq/halberd/console"
 	"github.com/halberdhq/halberd/dialect/enveloped"
 	"github.com/halberdhq/halberd/internal/fixture"
+	"github.com/halberdhq/halberd/notify"
 	"github.com/halberdhq/halberd/storage/sqlite"
 )
 
@@ -52,7 +53,9 @@ func newSiteWith(t testing.TB, further func(*fixture.Clock, *console.Options)) *
 	if err != nil {
 		t.Fatal(err)
 	}
-	s := &site{World: fixture.On(t, store, fixture.NewClock())}
+	hooks := notify.NewWebhooks(notify.Options{})
+	t.Cleanup(hooks.Close)
+	s := &site{World: fixture.With(t, store, fixture.NewClock(), halberd.Options{Endpoints: hooks})}
 	var pages, api http.Handler
 	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		if console.Serves(r.URL.Path) {

@@ -152,6 +152,7 @@ type refusal struct {
 var fieldWords = map[string]string{
 	"label": "the name", "ip_allow": "the list", "rate_limits": "the limit", "expires_at": "the end",
 	"expires_in_days": "the end", "admin_key": "the admin key", "external_id": "the external id",
+	"window_seconds": "the span",
 }
 
 // message is what a person may read of an error.

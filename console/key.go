@@ -182,6 +182,15 @@ func (x *exchange) event(e *halberd.AuditEvent, people map[string]string) eventR
 		}
 	case "organization":
 		r.What = "the organization"
+	case "webhook":
+		r.What = "a webhook"
+	case "alert":
+		r.What, r.Link = "an alert", x.area.At("/alerts/"+e.Target)
+	case "alert_rule":
+		r.What = "an alert rule"
+		if e.Action != halberd.ActionDeleteAlertRule {
+			r.Link = x.area.At("/alert-rules/" + e.Target)
+		}
 	case "project":
 		r.Link = x.area.At("/projects/" + e.Target)
 		for _, p := range x.projects {

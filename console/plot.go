@@ -22,6 +22,24 @@ type plot struct {
 	Ticks     []tick
 	Bars      []bar
 	Labels    []label
+	Raised    *label // when an alert was raised; nil: this is about none
+}
+
+// raise marks a moment in the plot of a series.
+func (p *plot) raise(s *halberd.UsageSeries, at time.Time) {
+	whole := s.To.Sub(s.From)
+	if at.Before(s.From) || at.After(s.To) || whole <= 0 {
+		return
+	}
+	x := 100 * float64(at.Sub(s.From)) / float64(whole)
+	l := label{X: pct(x), Word: "Raised " + at.UTC().Format("15:04"), Anchor: "end"}
+	if s.Step == halberd.StepDay {
+		l.Word = "Raised " + at.UTC().Format("2 Jan")
+	}
+	if x < 50 {
+		l.Anchor = "start"
+	}
+	p.Raised = &l
 }
 
 type legend struct {

@@ -27,6 +27,7 @@ func TestScreenshots(t *testing.T) {
 	p.look("keys-empty", folder, "/settings/api-keys")
 	p.look("audit-empty", folder, "/settings/audit?outcome=denied")
 	key := s.inhabit()
+	alert, rule := s.alarm()
 	p.signIn() // weeks later
 	for _, page := range []struct{ name, path string }{
 		{"keys", "/settings/api-keys"},
@@ -37,6 +38,11 @@ func TestScreenshots(t *testing.T) {
 		{"rotate", "/settings/api-keys/" + key + "/rotate"},
 		{"revoke", "/settings/api-keys/" + key + "/revoke"},
 		{"usage", "/settings/usage?p=7d"},
+		{"alerts", "/settings/alerts"},
+		{"alert", "/settings/alerts/" + alert},
+		{"alert-rule", "/settings/alert-rules/" + rule},
+		{"alert-rule-kinds", "/settings/alert-rules/new"},
+		{"alert-rule-new", "/settings/alert-rules/new?kind=error_share"},
 		{"hygiene", "/settings/hygiene"},
 		{"projects", "/settings/projects"},
 		{"project", "/settings/projects/" + s.Home.String()},
@@ -143,6 +149,46 @@ func (s *site) inhabit() string {
 		t.Fatal(err)
 	}
 	return keys[3].Key.ID.String()
+}
+
+// alarm lets something go wrong, and returns the ids of an alert and of its rule.
+func (s *site) alarm() (alert, rule string) {
+	s.T.Helper()
+	people, err := s.ListMembers(s.Ctx(), s.Admin, halberd.OrganizationID{}, halberd.Page{})
+	if err != nil {
+		s.T.Fatal(err)
+	}
+	ana := s.actorOf(people.List[0])
+	if _, err := s.CreateWebhook(s.Ctx(), ana, halberd.NewWebhook{URL: "https://93.184.216.34/hooks/alerts", Events: []string{"alert.*"}}); err != nil {
+		s.T.Fatal(err)
+	}
+	k, err := s.Create(s.Ctx(), ana, halberd.NewKey{Name: "Nightly export", Scopes: halberd.Some(halberd.MustScopes("read"))})
+	if err != nil {
+		s.T.Fatal(err)
+	}
+	calls := func(minutes, good, bad int) {
+		for i := range minutes {
+			for range good + i%3 {
+				s.Code(k.Secret)
+			}
+			for range bad * (i + 1) / 2 {
+				_, _ = s.Verify(s.Ctx(), halberd.Check{Secret: k.Secret, Scopes: []halberd.Scope{"write"}, FiltersResources: true})
+			}
+			s.minute()
+		}
+	}
+	s.endedInUse(ana, "Old deploy")
+	calls(25, 4, 0)
+	calls(8, 3, 4)
+	s.Clock.Pass(40 * time.Minute)
+	s.minute()
+	calls(3, 3, 20)
+	list, err := s.ListAlerts(s.Ctx(), s.Admin, halberd.AlertQuery{Kind: halberd.AlertErrors})
+	if err != nil || len(list.List) == 0 {
+		s.T.Fatalf("no alert of errors: %v", err)
+	}
+	first := list.List[len(list.List)-1]
+	return first.ID.String(), first.Rule.String()
 }
 
 // look takes a picture of a page in each of its dresses.
