@@ -117,7 +117,7 @@ func newWorld(seed uint64, like kind) *world {
 	w.lease = []time.Duration{time.Second, time.Second, 2 * time.Second}[r.IntN(3)]
 	w.span = 25 * w.lease
 	if w.kind == skewed {
-		w.lease, w.span = 4*time.Second, 60*time.Second
+		w.lease, w.span = 20*time.Second, 300*time.Second
 	}
 	w.db, w.database = memory.NewDatabase(), &database{began: time.Now()}
 	w.db.Clock(w.database.now)
