@@ -127,7 +127,7 @@ func alertsTab(p *tab) {
 
 func alertRules(p *tab) {
 	k := p.Make(halberd.NewKey{Name: "Exporter"})
-	made, err := p.CreateWebhook(p.Ctx(), p.Admin, halberd.NewWebhook{URL: "https://93.184.216.34/hooks"})
+	made, err := p.CreateWebhook(p.Ctx(), p.Admin, halberd.NewWebhook{URL: endpoint})
 	if err != nil {
 		p.T.Fatal(err)
 	}
@@ -139,7 +139,7 @@ func alertRules(p *tab) {
 	p.fill("From", "101")
 	p.fill("Within", "20")
 	p.choose("RATE_LIMITED")
-	p.choose("https://93.184.216.34/hooks")
+	p.choose(endpoint)
 	p.press("Create rule", true)
 	p.says("Not saved", "Threshold must be from 1 to 100 percent.")
 	p.fill("From", "12,5")
@@ -163,7 +163,7 @@ func alertRules(p *tab) {
 		p.T.Errorf("at %s", got)
 	}
 	p.fill("From", "30")
-	p.choose("https://93.184.216.34/hooks") // no more
+	p.choose(endpoint) // no more
 	p.choose("On")
 	p.press("Save", true)
 	p.says("Saved. The next minute is judged by it.", "8 of 9 on")

@@ -14,7 +14,7 @@ import (
 // or a menu, each in a real browser and ending with what the API says.
 func TestConsole(t *testing.T) {
 	browser := chromium(t)
-	for _, c := range slices.Concat(makingRows(), keepingRows(), otherRows(), peopleRows(), alertRows()) {
+	for _, c := range slices.Concat(makingRows(), keepingRows(), otherRows(), peopleRows(), alertRows(), webhookRows()) {
 		t.Run(c.rows, func(t *testing.T) {
 			t.Parallel()
 			s := newSite(t)

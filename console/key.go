@@ -184,6 +184,9 @@ func (x *exchange) event(e *halberd.AuditEvent, people map[string]string) eventR
 		r.What = "the organization"
 	case "webhook":
 		r.What = "a webhook"
+		if e.Action != halberd.ActionDeleteWebhook {
+			r.Link = x.area.At("/webhooks/" + e.Target)
+		}
 	case "alert":
 		r.What, r.Link = "an alert", x.area.At("/alerts/"+e.Target)
 	case "alert_rule":

@@ -27,7 +27,7 @@ func TestScreenshots(t *testing.T) {
 	p.look("keys-empty", folder, "/settings/api-keys")
 	p.look("audit-empty", folder, "/settings/audit?outcome=denied")
 	key := s.inhabit()
-	alert, rule := s.alarm()
+	alert, rule, hook := s.alarm()
 	p.signIn() // weeks later
 	for _, page := range []struct{ name, path string }{
 		{"keys", "/settings/api-keys"},
@@ -43,6 +43,10 @@ func TestScreenshots(t *testing.T) {
 		{"alert-rule", "/settings/alert-rules/" + rule},
 		{"alert-rule-kinds", "/settings/alert-rules/new"},
 		{"alert-rule-new", "/settings/alert-rules/new?kind=error_share"},
+		{"webhooks", "/settings/webhooks"},
+		{"webhook", "/settings/webhooks/" + hook},
+		{"webhook-new", "/settings/webhooks/new"},
+		{"webhook-edit", "/settings/webhooks/" + hook + "/edit"},
 		{"hygiene", "/settings/hygiene"},
 		{"projects", "/settings/projects"},
 		{"project", "/settings/projects/" + s.Home.String()},
@@ -151,15 +155,20 @@ func (s *site) inhabit() string {
 	return keys[3].Key.ID.String()
 }
 
-// alarm lets something go wrong, and returns the ids of an alert and of its rule.
-func (s *site) alarm() (alert, rule string) {
+// alarm lets something go wrong, and returns the ids of an alert, of its rule,
+// and of a webhook that was told.
+func (s *site) alarm() (alert, rule, webhook string) {
 	s.T.Helper()
 	people, err := s.ListMembers(s.Ctx(), s.Admin, halberd.OrganizationID{}, halberd.Page{})
 	if err != nil {
 		s.T.Fatal(err)
 	}
 	ana := s.actorOf(people.List[0])
-	if _, err := s.CreateWebhook(s.Ctx(), ana, halberd.NewWebhook{URL: "https://93.184.216.34/hooks/alerts", Events: []string{"alert.*"}}); err != nil {
+	hook, err := s.CreateWebhook(s.Ctx(), ana, halberd.NewWebhook{URL: endpoint + "/alerts", Events: []string{"alert.*", "key.*"}})
+	if err != nil {
+		s.T.Fatal(err)
+	}
+	if _, err := s.CreateWebhook(s.Ctx(), ana, halberd.NewWebhook{URL: "https://93.184.216.34/services/T000/B000/x8Qw", Format: halberd.FormatSlack}); err != nil {
 		s.T.Fatal(err)
 	}
 	k, err := s.Create(s.Ctx(), ana, halberd.NewKey{Name: "Nightly export", Scopes: halberd.Some(halberd.MustScopes("read"))})
@@ -178,17 +187,19 @@ func (s *site) alarm() (alert, rule string) {
 		}
 	}
 	s.endedInUse(ana, "Old deploy")
+	s.delivered(halberd.Attempt{Status: 204, Took: 84 * time.Millisecond})
 	calls(25, 4, 0)
 	calls(8, 3, 4)
 	s.Clock.Pass(40 * time.Minute)
 	s.minute()
 	calls(3, 3, 20)
+	s.delivered(halberd.Attempt{Status: 503, Took: 9 * time.Second, Error: "the endpoint answered 503", NextAt: s.Now().Add(5 * time.Minute)})
 	list, err := s.ListAlerts(s.Ctx(), s.Admin, halberd.AlertQuery{Kind: halberd.AlertErrors})
 	if err != nil || len(list.List) == 0 {
 		s.T.Fatalf("no alert of errors: %v", err)
 	}
 	first := list.List[len(list.List)-1]
-	return first.ID.String(), first.Rule.String()
+	return first.ID.String(), first.Rule.String(), hook.Webhook.ID.String()
 }
 
 // look takes a picture of a page in each of its dresses.

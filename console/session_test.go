@@ -258,7 +258,9 @@ func TestA82_EveryAnswerForbidsFramingAndKeeping(t *testing.T) {
 	for _, a := range []page{
 		v.get("/"), v.get("/settings/api-keys"), v.get("/configuration/api-keys"), v.get("/settings/api-keys/new"),
 		v.get("/settings/api-keys/" + made.Key.ID.String()), v.get("/settings/api-keys/" + halberd.NewKeyID().String()), v.get("/settings/usage"),
-		v.get("/settings/usage.csv"), v.get("/settings/alerts"), v.get("/settings/alert-rules/new"), v.get("/settings/audit"), v.get("/settings/audit.csv"), v.get("/settings/audit.json"), v.get("/settings/members"),
+		v.get("/settings/usage.csv"), v.get("/settings/alerts"), v.get("/settings/alert-rules/new"), v.get("/settings/webhooks"),
+		v.post("/settings/webhooks/new", url.Values{"url": {endpoint}, "format": {"standard"}}), // the secret
+		v.get("/settings/audit"), v.get("/settings/audit.csv"), v.get("/settings/audit.json"), v.get("/settings/members"),
 		v.get("/settings/projects"), v.get("/settings/hygiene"), v.get("/settings/profile"), v.get("/settings/nothing"), v.get("/settings//x"),
 		v.get("/sign-in/oidc"), v.get("/sign-in/oidc/callback"),
 		stranger.get("/sign-in"), stranger.get("/invitation"), stranger.get("/settings/api-keys"), stranger.signIn(email, "wrong"),
