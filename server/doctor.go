@@ -340,13 +340,13 @@ func (d *doctor) nodes(ctx context.Context) {
 	}
 	for _, n := range list {
 		name := cmp.Or(n.Name, "a node without a name")
-		switch seen := time.UnixMilli(n.SeenAt); {
-		case n.State == halberd.NodeFenced:
+		switch n.State {
+		case halberd.NodeFenced:
 			d.warn("nodes", name+" was silent for longer than its lease and answers nothing", "see that it reaches the database: it enters again by itself. One that is gone for good is taken out by the others")
-		case n.State == halberd.NodeJoining:
+		case halberd.NodeJoining:
 			d.ok("nodes", "%s is loading", name)
 		default:
-			d.ok("nodes", "%s answers: renewed %s, lease %s, %d behind", name, seen.UTC().Format(time.RFC3339), n.Lease, newest-n.Applied)
+			d.ok("nodes", "%s answers: renewed %s, lease %s, %d behind", name, time.UnixMilli(n.SeenAt).UTC().Format(time.RFC3339), n.Lease, newest-n.Applied)
 		}
 	}
 	if len(versions) > 1 {

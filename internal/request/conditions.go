@@ -69,7 +69,7 @@ const longestWait = 25 * time.Second
 // is passed over, as the standard has it.
 func prefer(asked []string, into *halberd.Request) {
 	wait, waits := time.Duration(0), false
-	for _, one := range strings.Split(strings.ToLower(strings.Join(asked, ",")), ",") {
+	for one := range strings.SplitSeq(strings.ToLower(strings.Join(asked, ",")), ",") {
 		one, _, _ = strings.Cut(one, ";")
 		name, value, _ := strings.Cut(one, "=")
 		switch strings.TrimSpace(name) {
