@@ -50,6 +50,7 @@ func (s *Store) Load(ctx context.Context, parts int, revokedSince int64, each fu
 		all.Go(func() {
 			c := first
 			if n > 0 {
+				var err error
 				if c, err = s.begin(ctx, s.pool, begin+"; SET TRANSACTION SNAPSHOT '"+snapshot+"'"); err != nil {
 					return // there are enough without it
 				}
