@@ -61,6 +61,7 @@ type Runner struct {
 	failed     atomic.Int64
 	relayed    atomic.Int64
 	relayFails atomic.Int64
+	stopping   atomic.Bool // what river then calls an error is its end
 }
 
 // Run is what is known of a Task on this node.
@@ -90,7 +91,7 @@ func Start(ctx context.Context, o Options) (*Runner, error) {
 	for _, t := range r.tasks {
 		r.runs[t.Name] = Run{} // it is known before it has run
 	}
-	quiet := slog.New(quieter{r.log.Handler()})
+	quiet := slog.New(quieter{r.log.Handler(), &r.stopping})
 	var err error
 	if r.db, err = o.Database.open(ctx, quiet); err != nil {
 		return nil, fmt.Errorf("opening the jobs: %w", err)
@@ -118,6 +119,7 @@ func Start(ctx context.Context, o Options) (*Runner, error) {
 // Stop takes no new jobs, lets those under way go on for a moment, and closes the
 // database. What was cut off is done later, or by another node.
 func (r *Runner) Stop() error {
+	r.stopping.Store(true)
 	ctx, stop := context.WithTimeout(context.Background(), 2*stopWithin)
 	defer stop()
 	err := r.queue.Stop(ctx)
@@ -154,11 +156,14 @@ func (r *Runner) ran(name string, err error) {
 
 // quieter takes river's own talk a level down: an operator has no use for it, and
 // what failed is logged here in our words.
-type quieter struct{ slog.Handler }
+type quieter struct {
+	slog.Handler
+	stopping *atomic.Bool
+}
 
 // Handle implements slog.Handler.
 func (q quieter) Handle(ctx context.Context, rec slog.Record) error {
-	if rec.Level < slog.LevelError {
+	if rec.Level < slog.LevelError || q.stopping.Load() {
 		rec.Level = slog.LevelDebug
 		if !q.Enabled(ctx, rec.Level) {
 			return nil
@@ -168,7 +173,11 @@ func (q quieter) Handle(ctx context.Context, rec slog.Record) error {
 }
 
 // WithAttrs implements slog.Handler.
-func (q quieter) WithAttrs(a []slog.Attr) slog.Handler { return quieter{q.Handler.WithAttrs(a)} }
+func (q quieter) WithAttrs(a []slog.Attr) slog.Handler {
+	return quieter{q.Handler.WithAttrs(a), q.stopping}
+}
 
 // WithGroup implements slog.Handler.
-func (q quieter) WithGroup(name string) slog.Handler { return quieter{q.Handler.WithGroup(name)} }
+func (q quieter) WithGroup(name string) slog.Handler {
+	return quieter{q.Handler.WithGroup(name), q.stopping}
+}

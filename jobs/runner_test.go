@@ -1,10 +1,13 @@
 package jobs
 
 import (
+	"bytes"
 	"context"
 	"errors"
+	"log/slog"
 	"path/filepath"
 	"strings"
+	"sync"
 	"sync/atomic"
 	"testing"
 	"time"
@@ -127,4 +130,43 @@ func TestDatabaseThatCannotBeOpened(t *testing.T) {
 			t.Errorf("%s: %s", name, bad)
 		}
 	}
+}
+
+// A stop in the middle of a start is no error, and the log does not call it one.
+func TestAStopIsNoError(t *testing.T) {
+	var said lockedBuffer
+	for range 5 {
+		r, err := Start(t.Context(), Options{
+			Database: SQLite(filepath.Join(t.TempDir(), "jobs.db")), Log: slog.New(slog.NewTextHandler(&said, nil)),
+			Tasks: []Task{{Name: "tidy_nothing", Every: time.Hour, Run: func(context.Context) error { return nil }}},
+		})
+		if err != nil {
+			t.Fatal(err)
+		}
+		if err := r.Stop(); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if text := said.String(); strings.Contains(text, "level=ERROR") {
+		t.Errorf("logged:\n%s", text)
+	}
+}
+
+// lockedBuffer is written to by many goroutines.
+type lockedBuffer struct {
+	mu sync.Mutex
+	b  bytes.Buffer
+}
+
+// Write implements io.Writer.
+func (l *lockedBuffer) Write(p []byte) (int, error) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.b.Write(p)
+}
+
+func (l *lockedBuffer) String() string {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.b.String()
 }
