@@ -130,14 +130,17 @@ var historyCases = []clusterContract{
 		peers := []*peer{c.open(), c.open(), c.open()}
 		seen := make([]map[halberd.KeyID]bool, len(peers)) // guarded by mus
 		mus := make([]sync.Mutex, len(peers))
+		telling := make([]sync.Mutex, len(peers)) // held by nobody but the one who tells
 		last := make([]int64, len(peers))
 		for i, p := range peers {
 			seen[i] = map[halberd.KeyID]bool{}
 			p.Follow(func(told halberd.Committed) {
-				if !mus[i].TryLock() {
+				if !telling[i].TryLock() {
 					c.Error("told of two changes at once")
-					mus[i].Lock()
+					telling[i].Lock()
 				}
+				defer telling[i].Unlock()
+				mus[i].Lock()
 				defer mus[i].Unlock()
 				if told.Revision != last[i]+1 {
 					c.Errorf("told of revision %d after %d", told.Revision, last[i])
