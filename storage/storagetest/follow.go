@@ -43,14 +43,17 @@ var followCases = []contract{
 		s.use(used(1, 5000))
 	}},
 	{"changes are told in commit order, one at a time, before their Update returns", func(s *subject) {
-		var mu sync.Mutex
+		var telling sync.Mutex // held by nobody but the one who tells
+		var mu sync.Mutex      // of what follows
 		var told []int64
 		seen := map[halberd.KeyID]bool{}
 		s.Follow(func(c halberd.Committed) {
-			if !mu.TryLock() {
+			if !telling.TryLock() {
 				s.Error("told of two changes at once")
-				mu.Lock()
+				telling.Lock()
 			}
+			defer telling.Unlock()
+			mu.Lock()
 			defer mu.Unlock()
 			told = append(told, c.Revision)
 			for _, k := range c.Keys {
