@@ -36,10 +36,10 @@ type Options struct {
 // Server serves one listener. Make one with New.
 type Server struct {
 	handler http.Handler
-	refuse  func(http.ResponseWriter, *http.Request, int)
 	base    *http.Request // knows the listener's address; every request begins as its copy
 	pool    sync.Pool
 	loop    fasthttp.Server
+	options Options
 }
 
 // New makes a server of a handler. The handler must keep nothing of a request or
@@ -48,7 +48,7 @@ type Server struct {
 // context does not end when its caller goes away.
 func New(h http.Handler, at net.Addr, o Options) *Server {
 	ctx := context.WithValue(context.Background(), http.LocalAddrContextKey, at)
-	s := &Server{handler: h, refuse: o.Refuse, base: (&http.Request{Proto: "HTTP/1.1", ProtoMajor: 1, ProtoMinor: 1}).WithContext(ctx)}
+	s := &Server{handler: h, options: o, base: (&http.Request{Proto: "HTTP/1.1", ProtoMajor: 1, ProtoMinor: 1}).WithContext(ctx)}
 	s.pool.New = func() any { return &exchange{header: http.Header{}, answer: http.Header{}} }
 	s.loop = fasthttp.Server{
 		Handler:      s.serve,
@@ -63,7 +63,10 @@ func New(h http.Handler, at net.Addr, o Options) *Server {
 }
 
 // Serve answers on l until Shutdown.
-func (s *Server) Serve(l net.Listener) error { return s.loop.Serve(l) }
+func (s *Server) Serve(l net.Listener) error {
+	o := &s.options
+	return s.loop.Serve(&listener{l, min(o.ReadTimeout, o.IdleTimeout) / 16, o.WriteTimeout / 16})
+}
 
 // Shutdown takes no new requests and waits for those under way, until ctx ends.
 func (s *Server) Shutdown(ctx context.Context) error { return s.loop.ShutdownWithContext(ctx) }
@@ -135,7 +138,7 @@ func (s *Server) decline(x *exchange, status int) {
 	x.request.Method, x.request.URL, x.request.Header, x.request.Body = http.MethodGet, &x.url, x.header, http.NoBody
 	x.url.Path = "/"
 	clear(x.header)
-	s.refuse(x, &x.request, status)
+	s.options.Refuse(x, &x.request, status)
 	x.ctx.SetConnectionClose()
 }
 
@@ -164,7 +167,7 @@ func (x *exchange) read(base *http.Request, ctx *fasthttp.RequestCtx) bool {
 			break
 		}
 		name, value, ok := strings.Cut(line, ":")
-		if !ok || !token(name) || strings.ContainsAny(value, "\r\n\x00") {
+		if !ok || !token(name) || strange(value) {
 			return false
 		}
 		name, value = textproto.CanonicalMIMEHeaderKey(name), strings.Trim(value, " \t")
@@ -197,7 +200,12 @@ func (x *exchange) read(base *http.Request, ctx *fasthttp.RequestCtx) bool {
 	x.body.Reset(sent)
 	x.request = *base
 	x.request.Method, x.request.URL, x.request.RequestURI, x.request.Host = method(h.Method()), &x.url, uri, host
-	x.request.Header, x.request.RemoteAddr = x.header, remote(ctx.RemoteAddr())
+	x.request.Header = x.header
+	if c, ok := ctx.Conn().(*conn); ok {
+		x.request.RemoteAddr = c.from
+	} else {
+		x.request.RemoteAddr = remote(ctx.RemoteAddr())
+	}
 	x.request.Body, x.request.ContentLength = http.NoBody, int64(len(sent))
 	if len(sent) > 0 {
 		x.request.Body = &x.body
@@ -225,6 +233,11 @@ func method(b []byte) string {
 		return http.MethodPost
 	}
 	return string(b)
+}
+
+// strange reports whether one program might see an end where another does not.
+func strange(value string) bool {
+	return strings.IndexByte(value, '\r') >= 0 || strings.IndexByte(value, '\n') >= 0 || strings.IndexByte(value, 0) >= 0
 }
 
 // token reports whether s may be the name of a header (RFC 9110, 5.6.2).

@@ -19,13 +19,19 @@ import (
 // serve starts a server of h and returns its address.
 func serve(t *testing.T, h http.HandlerFunc) string {
 	t.Helper()
+	return serveWithin(t, 10*time.Second, h)
+}
+
+// serveWithin is serve with a timeout for all three waits.
+func serveWithin(t *testing.T, timeout time.Duration, h http.HandlerFunc) string {
+	t.Helper()
 	l, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
 		t.Fatal(err)
 	}
 	s := fastlane.New(h, l.Addr(), fastlane.Options{
 		MaxHeader: 16 << 10, MaxBody: 1 << 10, MaxConnections: 100,
-		ReadTimeout: 10 * time.Second, WriteTimeout: 10 * time.Second, IdleTimeout: 10 * time.Second,
+		ReadTimeout: timeout, WriteTimeout: timeout, IdleTimeout: timeout,
 		Refuse: func(w http.ResponseWriter, _ *http.Request, status int) {
 			w.WriteHeader(status)
 			_, _ = io.WriteString(w, "refused")
