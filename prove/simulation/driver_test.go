@@ -16,14 +16,18 @@ var (
 
 // driver uses the nodes. Each has its own chance and its own questions.
 type driver struct {
-	w    *world
-	dice *rand.Rand
+	w     *world
+	dice  *rand.Rand
+	avoid *machine // is not asked for changes; nil: none
 }
 
 // a node that runs, or nil.
 func (d *driver) pick() (*machine, *life) {
-	m := d.w.machines[d.dice.IntN(len(d.w.machines))]
-	return m, m.running.Load()
+	for {
+		if m := d.w.machines[d.dice.IntN(len(d.w.machines))]; m != d.avoid {
+			return m, m.running.Load()
+		}
+	}
 }
 
 // rest is a while, in leases.
@@ -50,6 +54,7 @@ type step struct {
 	ends    []*question
 	final   bool
 	isAsync bool // it may be answered before it holds everywhere
+	patient bool // it waits until it does
 }
 
 // change asks some node for a change. It reports whether it was answered with
@@ -59,7 +64,11 @@ func (d *driver) change(ctx context.Context, s step, do func(context.Context, *h
 	if l == nil {
 		return false, false
 	}
-	by, err := l.Authenticate(ctx, d.w.admin, halberd.Request{Async: s.isAsync, Wait: d.w.lease / 10})
+	wait, patience := d.w.lease/10, d.patience()
+	if s.patient {
+		wait, patience = 0, 5*d.w.lease
+	}
+	by, err := l.Authenticate(ctx, d.w.admin, halberd.Request{Async: s.isAsync, Wait: wait})
 	if err != nil {
 		d.w.unwanted(m, "authenticate", err)
 		return false, false
@@ -78,7 +87,7 @@ func (d *driver) change(ctx context.Context, s step, do func(context.Context, *h
 			h.commit(c, revision)
 		}
 	}}
-	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), d.patience())
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), patience)
 	defer cancel()
 	ctx = context.WithValue(ctx, witnessKey{}, saw)
 	p, err := do(ctx, l.Service, by)
@@ -225,6 +234,35 @@ func revokes(ctx context.Context, d *driver) {
 				return out.Propagation, err
 			})
 		d.rest(ctx, 0.1)
+	}
+}
+
+// ambushes revokes a key the moment a node was cut off that has just been renewed:
+// the other nodes wait for its lease, which has just begun.
+func ambushes(ctx context.Context, d *driver) {
+	for ctx.Err() == nil {
+		q, made := d.create(ctx, "a key that is revoked", halberd.NewKey{Scopes: reads})
+		d.rest(ctx, 0.1)
+		if !made {
+			continue
+		}
+		d.avoid = d.w.machines[d.dice.IntN(len(d.w.machines))]
+		late, stop := context.WithTimeout(ctx, 2*d.w.lease)
+		slow := time.Duration(d.dice.IntN(3)) * d.w.lease / 8
+		select {
+		case <-d.avoid.cutWhenRenewed(2*d.w.lease, slow):
+			d.w.history.happened("%s is cut off, and a key revoked elsewhere", d.avoid.name)
+		case <-late.Done():
+		}
+		stop()
+		d.until(ctx, step{name: "revoke", ends: []*question{q}, final: true, patient: true},
+			func(ctx context.Context, s *halberd.Service, by halberd.Actor) (halberd.Propagation, error) {
+				out, err := s.Revoke(ctx, by, q.key, "simulated", 0)
+				return out.Propagation, err
+			})
+		d.avoid.set(&d.avoid.cutTo, 0)
+		d.avoid = nil
+		d.rest(ctx, 0.5)
 	}
 }
 

@@ -45,6 +45,7 @@ var errKilled = errors.New("the process was killed")
 type trip struct {
 	there, back         time.Duration
 	lostThere, lostBack bool
+	surely              bool          // the answer arrives, even at a machine that was cut off meanwhile
 	patience            time.Duration // after which the connection is given up
 }
 
@@ -108,7 +109,7 @@ func (l *link) answer(ctx context.Context, t *trip) error {
 	if !l.sleep(ctx, t.back) {
 		return l.gone(ctx)
 	}
-	if t.lostBack || l.m.isCut() {
+	if !t.surely && (t.lostBack || l.m.isCut()) {
 		if !l.sleep(ctx, t.patience) {
 			return l.gone(ctx)
 		}
@@ -143,14 +144,14 @@ func (l *link) read(ctx context.Context, effect func() error) error {
 }
 
 // write is a request that does something, even after its caller has gone.
-func (l *link) write(ctx context.Context, effect func() error) error {
+func (l *link) write(ctx context.Context, effect func(*trip) error) error {
 	t := l.m.trip()
 	done := make(chan error, 1)
 	l.m.w.late.Go(func() {
 		lasting := context.WithoutCancel(ctx)
 		err := l.arrive(lasting, &t)
 		if err == nil {
-			err = effect()
+			err = effect(&t)
 			if err == nil {
 				err = l.answer(lasting, &t)
 			}
@@ -286,36 +287,36 @@ func (l *link) Nodes(ctx context.Context) (rows []halberd.NodeRecord, err error)
 
 // Enter implements halberd.Cluster.
 func (l *link) Enter(ctx context.Context, n halberd.NodeRecord) error {
-	return l.write(ctx, func() error { return l.Node.Enter(context.WithoutCancel(ctx), n) })
+	return l.write(ctx, func(*trip) error { return l.Node.Enter(context.WithoutCancel(ctx), n) })
 }
 
 // Renew implements halberd.Cluster.
 func (l *link) Renew(ctx context.Context, b halberd.Beat) (halberd.Grant, error) {
 	var g atomic.Pointer[halberd.Grant]
-	err := l.write(ctx, func() error {
+	err := l.write(ctx, func(t *trip) error {
 		got, err := l.Node.Renew(context.WithoutCancel(ctx), b)
 		g.Store(&got)
 		if err == nil {
 			l.m.w.history.told(got.Now)
+			l.m.granted(t)
 		}
 		return err
 	})
 	if err != nil {
 		return halberd.Grant{}, err
 	}
-	l.m.renewed()
 	return *g.Load(), nil
 }
 
 // Acknowledge implements halberd.Cluster.
 func (l *link) Acknowledge(ctx context.Context, b halberd.Beat) error {
-	return l.write(ctx, func() error { return l.Node.Acknowledge(context.WithoutCancel(ctx), b) })
+	return l.write(ctx, func(*trip) error { return l.Node.Acknowledge(context.WithoutCancel(ctx), b) })
 }
 
 // Fence implements halberd.Cluster.
 func (l *link) Fence(ctx context.Context, i halberd.Incarnation, renewals int64) (bool, error) {
 	var did atomic.Bool
-	err := l.write(ctx, func() error {
+	err := l.write(ctx, func(*trip) error {
 		done, err := l.Node.Fence(context.WithoutCancel(ctx), i, renewals)
 		did.Store(done)
 		return err
@@ -325,7 +326,7 @@ func (l *link) Fence(ctx context.Context, i halberd.Incarnation, renewals int64)
 
 // Leave implements halberd.Cluster.
 func (l *link) Leave(ctx context.Context, i halberd.Incarnation) error {
-	return l.write(ctx, func() error { return l.Node.Leave(context.WithoutCancel(ctx), i) })
+	return l.write(ctx, func(*trip) error { return l.Node.Leave(context.WithoutCancel(ctx), i) })
 }
 
 // Entomb implements halberd.Keeper: the folder is on the machine, and no way to

@@ -29,6 +29,8 @@ type machine struct {
 	slowTo   time.Time // everything takes long before
 	downTo   time.Time // it is not started before
 	cutLater time.Duration
+	slowly   time.Duration
+	cutNow   chan struct{} // closed when that happens
 
 	life    int
 	running atomic.Pointer[life] // nil: it is down, or starting
@@ -195,19 +197,24 @@ func (m *machine) kill(down time.Duration) {
 	m.running.Store(nil)
 }
 
-// cutWhenRenewed cuts the machine off once its next renewal was answered, and
-// renewed is when that happens.
-func (m *machine) cutWhenRenewed(d time.Duration) {
+// cutWhenRenewed cuts the machine off once its next renewal was granted, but for
+// the answer to that, which may take long. Then the channel is closed, unless
+// somebody else asked for it meanwhile.
+func (m *machine) cutWhenRenewed(d, slow time.Duration) <-chan struct{} {
 	m.mu.Lock()
 	defer m.mu.Unlock()
-	m.cutLater = d
+	m.cutLater, m.slowly, m.cutNow = d, slow, make(chan struct{})
+	return m.cutNow
 }
 
-func (m *machine) renewed() {
+// granted is when that happens.
+func (m *machine) granted(t *trip) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	if m.cutLater > 0 {
 		m.cutTo, m.cutLater = time.Now().Add(m.cutLater), 0
+		t.back, t.surely = t.back+m.slowly, true
+		close(m.cutNow)
 	}
 }
 

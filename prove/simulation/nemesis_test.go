@@ -29,7 +29,7 @@ func (w *world) nemesis(ctx context.Context, r *rand.Rand) {
 		case 0, 1, 2, 3:
 			w.history.happened("%s is cut off for %v", m.name, d)
 			if r.IntN(2) == 0 { // the worst moment: when a lease has just been granted
-				m.cutWhenRenewed(d)
+				m.cutWhenRenewed(d, 0)
 			} else {
 				m.set(&m.cutTo, d)
 			}
@@ -144,7 +144,7 @@ func (w *world) heal() {
 		for _, what := range []*time.Time{&m.cutTo, &m.pausedTo, &m.slowTo, &m.downTo} {
 			m.set(what, 0)
 		}
-		m.cutWhenRenewed(0)
+		m.cutWhenRenewed(0, 0)
 		m.clock.resume()
 	}
 	w.database.set(&w.database.downTo, 0)

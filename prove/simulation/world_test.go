@@ -24,7 +24,7 @@ const (
 	stormy               // everything breaks
 	calm                 // nothing does: then every node must know everything at once
 	lossy                // and once, the database comes back without its last changes
-	skewed               // everything breaks, and clocks differ as much as they may
+	ambushed             // clocks differ as much as they may, and whoever was just renewed is cut off
 )
 
 // mostRate is by how much a machine's clock may run faster or slower. Two
@@ -108,7 +108,7 @@ func newWorld(seed uint64, like kind) *world {
 	for i := range w.pepper {
 		w.pepper[i] = byte(r.Uint32())
 	}
-	w.kind = []kind{calm, lossy, lossy, skewed, stormy, stormy, stormy, stormy, stormy, stormy}[r.IntN(10)]
+	w.kind = []kind{calm, lossy, lossy, ambushed, stormy, stormy, stormy, stormy, stormy, stormy}[r.IntN(10)]
 	if like != whatever {
 		w.kind = like
 	}
@@ -116,15 +116,19 @@ func newWorld(seed uint64, like kind) *world {
 	w.steps = w.kind == stormy && r.IntN(2) == 0
 	w.lease = []time.Duration{time.Second, time.Second, 2 * time.Second}[r.IntN(3)]
 	w.span = 25 * w.lease
-	if w.kind == skewed {
-		w.lease, w.span = 20*time.Second, 300*time.Second
+	if w.kind == ambushed {
+		w.lease, w.span = 20*time.Second, 200*time.Second
 	}
 	w.db, w.database = memory.NewDatabase(), &database{began: time.Now()}
 	w.db.Clock(w.database.now)
 	for i := range 3 {
 		d := w.dice(uint64(10 + i))
+		rate := anyRate(d)
+		if w.kind == ambushed {
+			rate = []float64{-mostRate, mostRate}[i%2]
+		}
 		w.machines = append(w.machines, &machine{
-			w: w, name: fmt.Sprintf("node %d", i+1), clock: newClock(d, w.kind == skewed, 2*w.lease), folder: memory.NewFolder(), dice: d,
+			w: w, name: fmt.Sprintf("node %d", i+1), clock: newClock(rate, 2*w.lease), folder: memory.NewFolder(), dice: d,
 		})
 	}
 	return w
@@ -201,15 +205,19 @@ func (w *world) use(ctx context.Context) {
 	ctx, stop := context.WithTimeout(ctx, w.span)
 	defer stop()
 	var all sync.WaitGroup
-	for i, drive := range []func(context.Context, *driver){
+	drivers := []func(context.Context, *driver){
 		revokes, revokes, revokes, toggles, narrows, rotates, suspends, expires,
-	} {
+	}
+	if w.kind == ambushed {
+		drivers = append(drivers, ambushes)
+	}
+	for i, drive := range drivers {
 		all.Go(func() { drive(ctx, &driver{w: w, dice: w.dice(uint64(100 + i))}) })
 	}
 	for i := range 2 {
 		all.Go(func() { asks(ctx, &driver{w: w, dice: w.dice(uint64(200 + i))}) })
 	}
-	if !w.quiet {
+	if w.kind != calm && w.kind != ambushed {
 		w.breaking.Store(true)
 		all.Go(func() { w.nemesis(ctx, w.dice(300)) })
 	}
