@@ -3,6 +3,7 @@ package halberd
 import (
 	"errors"
 	"fmt"
+	"log/slog"
 	"time"
 )
 
@@ -64,6 +65,14 @@ func (e *Error) Error() string {
 		return fmt.Sprintf("%s: %s: %s", e.Code, e.Field, e.Message)
 	}
 	return fmt.Sprintf("%s: %s", e.Code, e.Message)
+}
+
+// LogValue implements slog.LogValuer: an operator's log says the cause too.
+func (e *Error) LogValue() slog.Value {
+	if e.Err == nil {
+		return slog.StringValue(e.Error())
+	}
+	return slog.StringValue(e.Error() + " (" + e.Err.Error() + ")")
 }
 
 // Unwrap returns the cause, for errors.Is and the log.

@@ -57,8 +57,10 @@ func newGeneration[V any](slots int) *generation[V] {
 	}
 }
 
-// tagOf is what a slot keeps of a digest, in its upper half.
-func tagOf(d *[32]byte) uint64 { return uint64(binary.BigEndian.Uint32(d[:4])) << 32 }
+// tagOf is what a slot keeps of a digest, in its upper half. It is not the begin
+// of it: digests that come in their order would fill one end of a table that
+// grows long before the other, and be looked for from one end to the other.
+func tagOf(d *[32]byte) uint64 { return uint64(binary.BigEndian.Uint32(d[28:])) << 32 }
 
 // home is the slot at which the walk for a tag begins. The tag alone decides it,
 // and in order: spreading the slots into a larger table reads the old one from
