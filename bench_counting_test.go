@@ -15,9 +15,9 @@ import (
 )
 
 // BenchmarkCounting measures what storing counts every second and judging them by
-// the alert rules every minute add to the processor time of a check. Turns with and
-// without take each other's place, over the same data; what a check itself does to be
-// counted is in both.
+// the alert rules every minute add to the processor time of checks: what the
+// process used beside the thread that asks without a pause. What a check itself does
+// to be counted is a check's.
 func BenchmarkCounting(b *testing.B) {
 	dir, _ := population(b)
 	text, err := os.ReadFile(dir + ".secrets")
@@ -34,37 +34,30 @@ func BenchmarkCounting(b *testing.B) {
 			for i := range keys {
 				keys[i] = halberd.NewSecret(string(lines[i]))
 			}
-			var with, without float64
-			for b.Loop() {
-				for range 2 {
-					without += perCheck(b, dir, keys, false)
-					with += perCheck(b, dir, keys, true)
-				}
+			var added float64
+			rounds := 0
+			for ; b.Loop(); rounds++ {
+				added += beside(b, dir, keys)
 			}
-			b.ReportMetric(100*(with-without)/without, "%-added")
+			b.ReportMetric(100*added/float64(rounds), "%-added")
 			b.ReportMetric(0, "ns/op")
 		})
 	}
 }
 
-// perCheck is the processor time of a check, in nanoseconds, of one who asks without
-// a pause.
-func perCheck(b *testing.B, dir string, keys []halberd.Secret, counting bool) float64 {
+// beside is the processor time of counting and judging as a part of that of checks.
+func beside(b *testing.B, dir string, keys []halberd.Secret) float64 {
 	b.Helper()
 	const turn = 30 * time.Second
 	var ahead atomic.Int64 // of the clock, in minutes
-	o := halberd.Options{FlushEvery: time.Hour, Now: func() time.Time {
-		return time.Now().Add(time.Duration(ahead.Load()) * time.Minute)
-	}}
-	if counting {
-		o.FlushEvery = time.Second
-	}
 	ctx := context.Background()
 	store, err := sqlite.Open(ctx, dir, sqlite.Options{})
 	if err != nil {
 		b.Fatal(err)
 	}
-	s, err := halberd.New(ctx, store, o)
+	s, err := halberd.New(ctx, store, halberd.Options{FlushEvery: time.Second, Now: func() time.Time {
+		return time.Now().Add(time.Duration(ahead.Load()) * time.Minute)
+	}})
 	if err != nil {
 		b.Fatal(err)
 	}
@@ -73,43 +66,49 @@ func perCheck(b *testing.B, dir string, keys []halberd.Secret, counting bool) fl
 			b.Fatal(err)
 		}
 	}()
-	ask := func(during time.Duration) (checks int) {
-		for until := time.Now().Add(during); time.Now().Before(until); checks += 1000 {
-			for i := range 1000 {
-				v, err := s.Verify(ctx, halberd.Check{Secret: keys[(checks+i)*7919%len(keys)], Scopes: []halberd.Scope{"read"}})
+	ask := func(during time.Duration) {
+		for until := time.Now().Add(during); time.Now().Before(until); {
+			for i := range 10_000 {
+				v, err := s.Verify(ctx, halberd.Check{Secret: keys[i*7919%len(keys)], Scopes: []halberd.Scope{"read"}})
 				if err != nil || v.Code != halberd.Valid && v.Code != halberd.RateLimited {
 					b.Fatal(v.Code, err)
 				}
 			}
 		}
-		return checks
 	}
 	evaluate := func() {
 		ahead.Add(1)
-		if counting {
-			if err := s.EvaluateAlerts(ctx); err != nil {
-				b.Fatal(err)
-			}
+		if err := s.EvaluateAlerts(ctx); err != nil {
+			b.Fatal(err)
 		}
 	}
-	ask(3 * time.Second)
-	evaluate() // what is done once is not measured
+	runtime.LockOSThread()
+	defer runtime.UnlockOSThread()
+	for range 5 { // what is done once, and by and by, is not measured
+		ask(2 * time.Second)
+		evaluate()
+	}
 	runtime.GC()
-	used := processor(b)
-	checks := ask(turn)
-	asked := processor(b) - used
+	all, mine := processor(b, syscall.RUSAGE_SELF), processor(b, rusageThread)
+	ask(turn)
+	mine = processor(b, rusageThread) - mine
 	time.Sleep(2 * time.Second) //nolint:forbidigo // until the last counts are stored
-	used = processor(b)
+	stored := processor(b, syscall.RUSAGE_SELF) - all - mine
+	all = processor(b, syscall.RUSAGE_SELF)
 	evaluate()
-	evaluated := processor(b) - used // as is done once a minute
-	return float64(asked+evaluated*turn/time.Minute) / float64(checks)
+	judged := processor(b, syscall.RUSAGE_SELF) - all // as is done once a minute
+	b.Logf("%v of checks, %v of storing counts, %v of judging a minute", mine, stored, judged)
+	return (stored.Seconds() + judged.Seconds()*turn.Minutes()) / mine.Seconds()
 }
 
-// processor is the time that this process has used.
-func processor(b *testing.B) time.Duration {
+// rusageThread asks for the calling thread alone (Linux).
+const rusageThread = 1
+
+// processor is the time that this process, or this thread, has used.
+func processor(b *testing.B, who int) time.Duration {
 	b.Helper()
 	var u syscall.Rusage
-	if err := syscall.Getrusage(syscall.RUSAGE_SELF, &u); err != nil {
+	if err := syscall.Getrusage(who, &u); err != nil {
 		b.Fatal(err)
 	}
 	return time.Duration(u.Utime.Nano() + u.Stime.Nano())

@@ -120,7 +120,8 @@ func fill(b testing.TB, dir string, n int, lean bool) (some []halberd.Secret) {
 func drop(b testing.TB, file string) {
 	b.Helper()
 	const list = `SELECT 'DROP INDEX ' || name || ';' FROM sqlite_master
-		WHERE type = 'index' AND (name LIKE 'keys_of_%' OR name = 'keys_by_external_id') AND name <> 'keys_of_organization_by_expiry'`
+		WHERE type = 'index' AND (name LIKE 'keys_of_%' OR name = 'keys_by_external_id')
+		AND name NOT IN ('keys_of_organization_by_expiry', 'keys_of_organization_by_id')`
 	out, err := exec.CommandContext(b.Context(), "sqlite3", file, list).Output()
 	if err == nil {
 		out, err = exec.CommandContext(b.Context(), "sqlite3", file, string(out)).CombinedOutput()

@@ -111,7 +111,7 @@ type Reading struct {
 // before the first Observe: how a model is made anew from what was stored.
 func (m *Model) Remember(h int64, requests float64) {
 	if !m.begun {
-		m.begun, m.born = true, h*hour
+		m.begun, m.born, m.minute = true, h*hour, h*hour-1
 	}
 	m.skipTo(h * hour)
 	m.turnHour(h)

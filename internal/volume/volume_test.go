@@ -170,3 +170,16 @@ func BenchmarkObserve(b *testing.B) {
 		minute++
 	}
 }
+
+// A model is made anew from the first hour that was stored, and lives through none
+// before it: from hour 0 on, this would not end.
+func TestNothingIsLivedThroughBeforeTheFirstHour(t *testing.T) {
+	var m volume.Model
+	const first = 1 << 45
+	for h := range int64(100) {
+		m.Remember(first+h, 6000)
+	}
+	if r := m.Observe((first+100)*60, 100, volume.Factor); r.Strange {
+		t.Errorf("%+v", r)
+	}
+}
