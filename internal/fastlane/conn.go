@@ -3,6 +3,7 @@ package fastlane
 import (
 	"crypto/tls"
 	"net"
+	"runtime"
 	"time"
 )
 
@@ -34,6 +35,7 @@ type conn struct {
 	net.Conn
 	from        string // the other end, as net/http writes it
 	read, write deadline
+	answered    bool // since something was read
 }
 
 // deadline is the one that is wanted and the one that is set, which is never
@@ -72,8 +74,14 @@ func (c *conn) SetDeadline(t time.Time) error {
 	return nil
 }
 
-// Read implements net.Conn.
+// Read implements net.Conn. Right after an answer it lets others go first: on a
+// busy server the next request is there when it is its turn again, and need not be
+// looked for in vain, waited for and woken for.
 func (c *conn) Read(b []byte) (int, error) {
+	if c.answered {
+		c.answered = false
+		runtime.Gosched()
+	}
 	if c.read.due() {
 		if err := c.Conn.SetReadDeadline(c.read.set); err != nil {
 			return 0, err
@@ -89,5 +97,6 @@ func (c *conn) Write(b []byte) (int, error) {
 			return 0, err
 		}
 	}
+	c.answered = true
 	return c.Conn.Write(b)
 }
