@@ -25,6 +25,11 @@ const (
 	maxStreams     = 1024 // at once on a connection; more wait
 	maxMessage     = 256 << 10
 	maxMetadata    = 16 << 10 // of a gRPC call, which is not the client's request
+
+	// workers are goroutines that answer one call after the other: the stack of a
+	// new one must grow for each, which is a tenth of a call. Where all are busy, a
+	// call gets a new one after all.
+	workers = 64
 )
 
 // Server answers on one listener.
@@ -43,6 +48,7 @@ func NewServer(s *Service, certificates *tls.Config, ready func() bool) *Server 
 		grpc.MaxHeaderListSize(maxMetadata),
 		grpc.ConnectionTimeout(5 * time.Second),
 		grpc.WaitForHandlers(true),
+		grpc.NumStreamWorkers(workers),
 		grpc.KeepaliveParams(keepalive.ServerParameters{MaxConnectionIdle: 5 * time.Minute, Time: time.Minute, Timeout: 20 * time.Second}),
 		grpc.KeepaliveEnforcementPolicy(keepalive.EnforcementPolicy{MinTime: 5 * time.Second, PermitWithoutStream: true}),
 	}
