@@ -64,6 +64,9 @@ func (a *app) commands(extra []*cobra.Command) *cobra.Command {
 			a.profileList(), a.profileUse(), a.profileShow()),
 		a.versionVerb(),
 	)
+	for _, c := range root.Commands() {
+		c.PersistentPreRunE = refuseEmpty
+	}
 	if len(extra) > 0 { // cobra prints a heading even over nothing
 		root.AddGroup(&cobra.Group{ID: groupServer, Title: "Server:"})
 		for _, c := range extra {

@@ -30,8 +30,9 @@ func (k *keyFlags) on(c *cobra.Command) {
 	f.StringVar(&k.externalID, "external-id", "", "your own customer's id")
 	f.Var(several(&k.metadata, "name=value"), "metadata", "a note, name=value")
 	f.Var(several(&k.ipAllow, "list"), "ip-allow", "addresses or networks it may be used from")
-	f.Var(several(&k.rateLimit, "limit"), "rate-limit", "such as 100/1m or uploads=10/1h; a third part is the burst; @external_id shares it")
+	f.Var(several(&k.rateLimit, "limit"), "rate-limit", "such as 100/1m or uploads=10/1h; a third part is the burst; @external_id shares it; none is no limit")
 	f.StringVar(&k.quota, "quota", "", "how many uses it has: 10000/month, 500/day, 100/12h, 1000 or none; @external_id shares it")
+	mayBeEmpty(c, "name")
 }
 
 // keyValues is keyFlags after reading. Fields that were not given are absent.
@@ -63,16 +64,18 @@ func (a *app) keyValues(k *keyFlags, c *cobra.Command) (v keyValues, err error) 
 	if slices.Equal(v.ipAllow.Value, []string{"none"}) {
 		v.ipAllow.Value = []string{}
 	}
-	if f.Changed("rate-limit") {
-		if slices.Equal(k.rateLimit, []string{"default"}) {
-			v.rateLimits = wire.Null[[]wire.RateLimit]()
-		} else {
-			ls, err := rateLimits(k.rateLimit)
-			if err != nil {
-				return v, err
-			}
-			v.rateLimits = wire.Some(ls)
+	switch {
+	case !f.Changed("rate-limit"):
+	case slices.Equal(k.rateLimit, []string{"default"}):
+		v.rateLimits = wire.Null[[]wire.RateLimit]()
+	case slices.Equal(k.rateLimit, []string{"none"}):
+		v.rateLimits = wire.Some([]wire.RateLimit{})
+	default:
+		ls, err := rateLimits(k.rateLimit)
+		if err != nil {
+			return v, err
 		}
+		v.rateLimits = wire.Some(ls)
 	}
 	if f.Changed("quota") {
 		if v.quota, err = quotaIn(k.quota); err != nil {

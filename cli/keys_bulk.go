@@ -56,6 +56,7 @@ func (a *app) bulkVerb(act bulkAction) *cobra.Command {
 	f.StringVar(&project, "project", "", "with --external-id: only keys of this project")
 	if act == bulkRevoke {
 		f.StringVar(&reason, "reason", "", "why, for the audit log (up to 255 characters)")
+		mayBeEmpty(c, "reason")
 	}
 	c.RunE = func(cmd *cobra.Command, args []string) error {
 		in := wire.BulkKeys{Action: act.verb, Reason: reason}

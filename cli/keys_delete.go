@@ -21,6 +21,7 @@ func (a *app) keysDelete() *cobra.Command {
 	}
 	c.Flags().BoolVar(&force, "force", false, "do not ask")
 	c.Flags().StringVar(&reason, "reason", "", "why, for the audit log (up to 255 characters)")
+	mayBeEmpty(c, "reason")
 	c.RunE = func(cmd *cobra.Command, args []string) error {
 		if _, ok := terminal(a.in); !ok && !force {
 			return usage(noTerminal)

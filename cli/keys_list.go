@@ -31,6 +31,7 @@ func (a *app) keysList() *cobra.Command {
 	f.StringVar(&q.ExpiresBefore, "expires-before", "", "an instant, a date, or a time from now such as 30d")
 	f.StringVar(&q.UnusedSince, "unused-since", "", "an instant, a date, or a time ago such as 90d; never used counts")
 	f.StringVar(&q.Sort, "sort", "", "created_at, label, expires_at or last_used_at; - before it reverses")
+	mayBeEmpty(c, "search")
 	many.on(c)
 	c.RunE = func(cmd *cobra.Command, _ []string) error {
 		if err := many.check(); err != nil {

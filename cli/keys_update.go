@@ -25,6 +25,9 @@ func (a *app) keysUpdate() *cobra.Command {
 	f.BoolVar(&inactive, "inactive", false, "stop it from working, for now")
 	f.Var(several(&forget, "name"), "remove-metadata", "the name of a note to remove")
 	f.Lookup("ip-allow").Usage += "; none lifts it"
+	f.Lookup("not-before").Usage += ", or none"
+	f.Lookup("external-id").Usage += "; an empty one takes it away"
+	mayBeEmpty(c, "external-id")
 	f.Lookup("rate-limit").Usage += "; default takes the project's"
 	c.RunE = func(cmd *cobra.Command, args []string) error {
 		if err := something(cmd); err != nil {
@@ -36,7 +39,7 @@ func (a *app) keysUpdate() *cobra.Command {
 		}
 		in := wire.UpdateKey{
 			Label: v.label, Scopes: v.scopes, Resources: v.resources, ExpiresAt: v.at, ExpiresInDays: v.days,
-			NotBefore: orNull(v.notBefore), ExternalID: orNull(v.externalID), IPAllow: v.ipAllow, RateLimits: v.rateLimits, Quota: v.quota,
+			NotBefore: orNull(v.notBefore, "none"), ExternalID: orNull(v.externalID, ""), IPAllow: v.ipAllow, RateLimits: v.rateLimits, Quota: v.quota,
 		}
 		if in.Active, err = switches(active, inactive); err != nil {
 			return err
@@ -71,9 +74,9 @@ func (a *app) keysUpdate() *cobra.Command {
 	return c
 }
 
-// orNull reads an empty text as none.
-func orNull(f wire.Field[string]) wire.Field[string] {
-	if f.Set && f.Value == "" {
+// orNull reads one value as none.
+func orNull(f wire.Field[string], none string) wire.Field[string] {
+	if f.Set && f.Value == none {
 		return wire.Null[string]()
 	}
 	return f

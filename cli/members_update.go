@@ -19,6 +19,7 @@ func (a *app) membersUpdate() *cobra.Command {
 	}
 	f := c.Flags()
 	f.StringVar(&name, "name", "", "what people call them (up to 255 characters)")
+	mayBeEmpty(c, "name")
 	f.StringVar(&role, "role", "", "read, write or admin")
 	f.BoolVar(&operator, "operator", false, "may run the instance, or with =false not any more (operators)")
 	f.BoolVar(&on, "active", false, "let them sign in (again)")
