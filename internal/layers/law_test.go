@@ -56,7 +56,7 @@ var rooms = []room{
 	{path: "console", may: ". internal/request github.com/alexedwards/scs/v2"},
 	{path: "console/openid", may: ". github.com/coreos/go-oidc/v3 golang.org/x/oauth2"}, // where people sign in; fills a port of console
 	{path: "client", may: ". dialect/enveloped/wire"},
-	{path: "cli", may: "dialect/enveloped/wire client github.com/spf13/cobra github.com/zalando/go-keyring go.yaml.in/yaml/v3 golang.org/x/term"},
+	{path: "cli", may: "dialect/enveloped/wire client github.com/spf13/cobra github.com/spf13/pflag github.com/zalando/go-keyring go.yaml.in/yaml/v3 golang.org/x/term"},
 
 	// Roof: wiring only.
 	{path: "server", may: everythingButCLI + " examples/hookshop github.com/spf13/cobra go.yaml.in/yaml/v3 github.com/prometheus/client_golang " + tracing},
