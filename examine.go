@@ -32,6 +32,21 @@ type JournalState struct {
 	Revived    []KeyID // in the journal, and not revoked in the database
 }
 
+// Inspect is Service.Examine for whoever has the store and no Service on it, and
+// refuses what New refuses. It only reads: on a store that several nodes share it
+// makes nobody wait, and changes no node's part of a limit.
+func Inspect(ctx context.Context, store Store) (Examination, error) {
+	s := &Service{store: store}
+	blank, err := s.findSeal(ctx, nil)
+	if err == nil && blank {
+		err = refuse(CodeUnavailable, "there is nothing in the store yet: start the server once")
+	}
+	if err != nil {
+		return Examination{}, err
+	}
+	return s.Examine(ctx)
+}
+
 // Examine reads every row and the whole journal of revocations again and
 // compares their MACs. It is for the operator at the machine (hb doctor), takes
 // seconds for a million keys and stands in nobody's way.

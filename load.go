@@ -16,9 +16,22 @@ import (
 // openSeal finds the pepper and proves that it belongs to the store. A new one
 // is made only where there is neither a pepper nor anything that needs one.
 func (s *Service) openSeal(ctx context.Context, pepper []byte) error {
+	blank, err := s.findSeal(ctx, pepper)
+	switch {
+	case err != nil || !blank:
+		return err
+	case s.seal == nil:
+		return s.newSeal(ctx)
+	}
+	return s.update(ctx, s.claim)
+}
+
+// findSeal is openSeal as far as it only reads. It reports whether the store is
+// blank: it knows no pepper yet, and nothing in it needs one.
+func (s *Service) findSeal(ctx context.Context, pepper []byte) (blank bool, err error) {
 	var kept string
 	var revision int64
-	err := s.store.View(ctx, func(r Reader) (err error) {
+	err = s.store.View(ctx, func(r Reader) (err error) {
 		if revision, err = r.Revision(); err != nil {
 			return err
 		}
@@ -29,31 +42,31 @@ func (s *Service) openSeal(ctx context.Context, pepper []byte) error {
 		return err
 	})
 	if err != nil {
-		return fmt.Errorf("read the store: %w", err)
+		return false, fmt.Errorf("read the store: %w", err)
 	}
 	if pepper == nil {
 		pepper, err = s.store.Pepper(ctx, nil)
 		switch {
 		case errors.Is(err, ErrNotFound) && kept == "" && revision == 0:
-			return s.newSeal(ctx)
+			return true, nil
 		case errors.Is(err, ErrNotFound):
-			return noPepper(kept)
+			return false, noPepper(kept)
 		case err != nil:
-			return fmt.Errorf("read the pepper: %w", err)
+			return false, fmt.Errorf("read the pepper: %w", err)
 		}
 	}
 	if s.seal, err = newSeal(pepper); err != nil {
-		return err
+		return false, err
 	}
 	switch {
 	case kept == s.seal.fingerprint:
-		return nil
+		return false, nil
 	case kept != "":
-		return refuse(CodeUnavailable, "this pepper (fingerprint %s) does not belong to this store (fingerprint %s): copy the right one back", s.seal.fingerprint, kept)
+		return false, refuse(CodeUnavailable, "this pepper (fingerprint %s) does not belong to this store (fingerprint %s): copy the right one back, or here from another node", s.seal.fingerprint, kept)
 	case revision != 0:
-		return refuse(CodeUnavailable, "the store has keys but no pepper fingerprint: it was damaged or edited; restore a backup")
+		return false, refuse(CodeUnavailable, "the store has keys but no pepper fingerprint: it was damaged or edited; restore a backup")
 	}
-	return s.update(ctx, s.claim)
+	return true, nil
 }
 
 // newSeal makes the pepper of an empty store. Of two processes that start on it

@@ -33,7 +33,7 @@ func (o Options) doctor() *cobra.Command {
 rows, journal of revocations, background work, clock, disk, certificate.
 
 When a server runs on the folder it is the one that looks; otherwise the folder
-is opened as a start would open it. The exit code is 1 when something fails, 0
+is opened as a start would open it, and a PostgreSQL is only read. The exit code is 1 when something fails, 0
 when there are only warnings.`,
 		Example: "  hb doctor --data /var/lib/halberd\n  hb doctor -o json",
 	}
@@ -124,7 +124,7 @@ func findings(ctx context.Context, c Config) ([]finding, error) {
 	closing, err := d.open(ctx)
 	switch _, refused := errors.AsType[*refusedStart](err); {
 	case refused && strings.Contains(err.Error(), "pepper"):
-		d.fail("pepper", err.Error(), "")
+		d.fail("pepper", err.Error(), "copy the pepper of the server that made the database into "+d.dir())
 	case err != nil:
 		d.fail("database", err.Error(), "")
 	}
@@ -143,6 +143,10 @@ type doctor struct {
 	service *halberd.Service
 	jobs    *jobs.Runner // nil: no server runs
 	now     time.Time
+
+	// inspected is what is in a shared store that no server of this folder uses;
+	// nil: there is a service to ask, or nothing could be read.
+	inspected *halberd.Examination
 
 	found []finding
 	named []string // files that a finding is about
@@ -182,7 +186,16 @@ func (d *doctor) open(ctx context.Context) (closing func() error, err error) {
 	if !there(d.file(pepperFile)) {
 		return d.store.Close, nil // reported by files
 	}
-	svc, err := begun(ctx, d.store, halberd.Options{Logger: quiet, NodeName: doctorName})
+	if d.config.shared() {
+		// A Service would be one more node, which the others wait and make room for.
+		x, err := halberd.Inspect(ctx, d.store)
+		if err != nil {
+			return d.store.Close, refused(err)
+		}
+		d.inspected = &x
+		return d.store.Close, nil
+	}
+	svc, err := begun(ctx, d.store, halberd.Options{Logger: quiet})
 	if err != nil {
 		return d.store.Close, err
 	}
@@ -316,10 +329,6 @@ func (d *doctor) durability(ctx context.Context) {
 	}
 }
 
-// doctorName is what a doctor without a server calls itself, where it must be a
-// node to look.
-const doctorName = "hb doctor"
-
 // nodes lists the servers that share the database, as they have last said.
 func (d *doctor) nodes(ctx context.Context) {
 	store, several := d.store.(halberd.Cluster)
@@ -333,7 +342,6 @@ func (d *doctor) nodes(ctx context.Context) {
 	}
 	var newest int64
 	versions := map[string]bool{}
-	list = slices.DeleteFunc(slices.Clone(list), func(n halberd.NodeRecord) bool { return n.Name == doctorName })
 	for _, n := range list {
 		newest = max(newest, n.Applied)
 		versions[n.Version] = true
@@ -363,7 +371,7 @@ func (d *doctor) said(what string) bool {
 		}
 	}
 	if aboutJournal(what) {
-		return d.service != nil // which reads it more closely
+		return d.service != nil || d.inspected != nil // which reads it more closely
 	}
 	return strings.Contains(what, d.file(pepperFile)) && !there(d.file(pepperFile))
 }
@@ -373,12 +381,21 @@ func (d *doctor) said(what string) bool {
 func aboutJournal(what string) bool { return strings.HasPrefix(what, journalFile+" has ") }
 
 func (d *doctor) rows(ctx context.Context) {
-	if d.service == nil {
-		return
-	}
-	x, err := d.service.Examine(ctx)
-	if err != nil {
-		d.fail("rows", why(err), "restore a backup")
+	var x halberd.Examination
+	switch {
+	case d.service != nil:
+		var err error
+		if x, err = d.service.Examine(ctx); err != nil {
+			d.fail("rows", why(err), "restore a backup")
+			return
+		}
+		if lost := d.service.Stats().Forfeited; lost.Uses > 0 {
+			d.warn("quotas", fmt.Sprintf("%d uses of %d quotas were forfeited when a server did not end cleanly", lost.Uses, lost.Quotas),
+				"they come back with the refill; where there is none, raise the quota's limit by as much")
+		}
+	case d.inspected != nil:
+		x = *d.inspected
+	default:
 		return
 	}
 	d.ok("pepper", "belongs to the database; its fingerprint is %s", x.Fingerprint)
@@ -390,10 +407,6 @@ func (d *doctor) rows(ctx context.Context) {
 		d.ok("rows", "%s, every MAC right", quantity(x.Rows, "row"))
 	}
 	d.journal(x.Journal)
-	if lost := d.service.Stats().Forfeited; lost.Uses > 0 {
-		d.warn("quotas", fmt.Sprintf("%d uses of %d quotas were forfeited when a server did not end cleanly", lost.Uses, lost.Quotas),
-			"they come back with the refill; where there is none, raise the quota's limit by as much")
-	}
 	const slack = 5 * time.Minute
 	if x.Latest.After(d.now.Add(slack)) {
 		d.fail("clock", fmt.Sprintf("it is %s here, and the newest row is of %s: expiry is judged by this clock", d.now.UTC().Format(time.RFC3339), x.Latest.Format(time.RFC3339)), "set the clock, and keep it right with NTP")
@@ -409,13 +422,16 @@ func (d *doctor) journal(j halberd.JournalState) {
 		d.warn("journal", fmt.Sprintf("what cannot be believed in %s is passed over: %s, %d unreadable, %d with a wrong MAC", journalFile, quantity(n, "line"), j.Unreadable, j.Forged),
 			"a torn last line is left by a crash and harmless; more than that: copy the file back from where it was saved")
 	}
-	if n := len(j.Missing); n > 0 {
+	switch n := len(j.Missing); {
+	case n > 0 && d.inspected != nil: // other nodes revoked them since this one ended
+		d.ok("journal", "%s not in %s yet: this node's next start writes them", quantity(n, "revoked key"), journalFile)
+	case n > 0:
 		d.warn("journal", fmt.Sprintf("%s not in %s, and a restored backup would revive: %v", quantity(n, "revoked key"), journalFile, j.Missing[:min(n, list)]),
 			"revoke them once more, which writes their lines")
 	}
 	if n := len(j.Revived); n > 0 {
 		d.fail("journal", fmt.Sprintf("%s in %s but not revoked in the database: %v", quantity(n, "key"), journalFile, j.Revived[:min(n, list)]),
-			"restart the server, which revokes them")
+			"start the server again, which revokes them")
 	}
 	if len(d.found) == before {
 		d.ok("journal", "%d revoked keys, in step with the database", j.Entries)
@@ -505,10 +521,15 @@ func (d *doctor) certificate() {
 func begun(ctx context.Context, store halberd.Store, o halberd.Options) (*halberd.Service, error) {
 	o.Passwords = password.New()
 	svc, err := halberd.New(ctx, store, o)
+	return svc, refused(err)
+}
+
+// refused is err with its reason, where the ground refuses a store.
+func refused(err error) error {
 	if e, ok := errors.AsType[*halberd.Error](err); ok {
-		return nil, &refusedStart{e}
+		return &refusedStart{e}
 	}
-	return svc, err
+	return err
 }
 
 // refusedStart is a store that the ground does not start on.

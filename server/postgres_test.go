@@ -217,3 +217,42 @@ func TestAnInstanceIsMovedToPostgreSQL(t *testing.T) {
 	p.wants(revoked, "REVOKED")
 	p.create("afterwards")
 }
+
+// A doctor without a server only reads: no node waits for it, or makes room for
+// it, and no change is in the log because it looked.
+func TestADoctorWithoutAServerIsNoNode(t *testing.T) {
+	address := postgres.Empty(t)
+	p := serve(t, shortDir(t), "--database", address)
+	pepper, err := os.ReadFile(filepath.Join(p.dir, "pepper"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	other := shortDir(t)
+	if err := os.WriteFile(filepath.Join(other, "pepper"), pepper, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	m := p.create("elsewhere")
+	p.revoke(m)
+	revision := func() string {
+		return fmt.Sprint(p.ok("POST", "/v1/api-keys/verify", adminKey(t, p.dir), fmt.Sprintf(`{"key":%q}`, m.secret)).get("data", "revision"))
+	}
+	former := revision()
+	found, code := doctor(t, other, "--database", address)
+	if code != 0 {
+		t.Errorf("exit %d: %+v", code, found)
+	}
+	expect(t, found, "rows", "ok", "every MAC right")
+	expect(t, found, "nodes", "ok", "answers")
+	expect(t, found, "journal", "ok", "1 revoked key not in revoked.log yet", "next start")
+	if now := revision(); now != former {
+		t.Errorf("the log was at revision %s, and is at %s", former, now)
+	}
+	if err := os.WriteFile(filepath.Join(other, "pepper"), []byte("9f1c3b7de02a486548d1f60b7ac35e9902d47c61b8ef5a3310c6e97d24ab85f0\n"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	found, code = doctor(t, other, "--database", address)
+	if code == 0 {
+		t.Error("exit 0 with another pepper")
+	}
+	expect(t, found, "pepper", "fail", "does not belong to this store", "another node")
+}
