@@ -151,6 +151,9 @@ func (s *Service) newAlertRule(tx Tx, by Actor, n NewAlertRule) (AlertRule, erro
 	if a.Kind == AlertBadKeys && !by.operator {
 		return a, errBadKeysRule()
 	}
+	if err := a.reachable(tx, nil); err != nil {
+		return a, err
+	}
 	list, err := tx.AlertRules(a.Organization, AlertRuleID{}, maxAlertRules, false)
 	if err != nil {
 		return a, err
@@ -186,6 +189,28 @@ func (a *AlertRule) patch(p AlertRulePatch) error {
 	return a.validate()
 }
 
+// reachable refuses a channel that is no webhook of the rule's organization:
+// nobody would ever be told. Those it had before stay, whatever became of them.
+func (a *AlertRule) reachable(r Reader, before []string) error {
+	for _, name := range a.Channels {
+		if slices.Contains(before, name) {
+			continue
+		}
+		id, err := ParseWebhookID(name)
+		if err != nil {
+			return err
+		}
+		row, err := r.Webhook(id)
+		if isAbsent(err) || err == nil && row.Organization != a.Organization {
+			return Invalid("channels", "must name webhooks of the organization, and %s is none of them", name)
+		}
+		if err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
 // UpdateAlertRule edits a rule, or switches it off and on. Alerts that are open
 // end by themselves when their rule no longer asks for them.
 func (s *Service) UpdateAlertRule(ctx context.Context, by Actor, id AlertRuleID, p AlertRulePatch, version int64) (AlertRule, error) {
@@ -196,6 +221,9 @@ func (s *Service) UpdateAlertRule(ctx context.Context, by Actor, id AlertRuleID,
 		}
 		before := a
 		if err := a.patch(p); err != nil {
+			return err
+		}
+		if err := a.reachable(tx, before.Channels); err != nil {
 			return err
 		}
 		if len(differences(alertRuleFields(&before), alertRuleFields(&a))) == 0 {

@@ -104,7 +104,12 @@ func (h *Webhook) wants(e *EventRecord) bool {
 		return false
 	}
 	if e.To != "" {
-		return slices.Contains(strings.Fields(e.To), h.ID.String())
+		if slices.Contains(strings.Fields(e.To), h.ID.String()) {
+			return true
+		}
+		if e.Type == string(EventWebhookTest) {
+			return false // it is for nobody else; an alert is for those that ask for alerts, too
+		}
 	}
 	return slices.ContainsFunc(h.Events, func(word string) bool {
 		noun, all := strings.CutSuffix(word, "*")

@@ -479,3 +479,47 @@ func TestThereIsABoundOfWebhooks(t *testing.T) {
 	_, err := w.CreateWebhook(w.Ctx(), w.Admin, halberd.NewWebhook{URL: endpoint})
 	w.Refused(err, halberd.CodeConflict)
 }
+
+// The channels of a rule are told besides those that ask for alerts, not instead
+// of them; and a channel that is nobody's is refused.
+func TestS1_24_AChannelIsToldBesidesThoseThatAskForAlerts(t *testing.T) {
+	w := watcher{listening(t)}
+	w.minute(nil)
+	asks, channel := hook(w.World, halberd.NewWebhook{Events: []string{"alert.*"}}), hook(w.World, halberd.NewWebhook{})
+	hook(w.World, halberd.NewWebhook{Events: []string{"key.rotated"}})
+	for _, unknown := range []string{halberd.NewWebhookID().String(), foreignHook(w.World)} {
+		_, err := w.CreateAlertRule(w.Ctx(), w.Admin, halberd.NewAlertRule{Kind: halberd.AlertEnded, Channels: []string{unknown}})
+		w.Refused(err, halberd.CodeInvalid)
+	}
+	k := w.Make(halberd.NewKey{})
+	rule, err := w.CreateAlertRule(w.Ctx(), w.Admin, halberd.NewAlertRule{
+		Kind: halberd.AlertEnded, Key: k.Key.ID, Channels: []string{channel.Webhook.ID.String()}})
+	must(t, err)
+	_, err = w.UpdateAlertRule(w.Ctx(), w.Admin, rule.ID, halberd.AlertRulePatch{Channels: halberd.Some([]string{halberd.NewWebhookID().String()})}, 0)
+	w.Refused(err, halberd.CodeInvalid)
+	_, err = w.Revoke(w.Ctx(), w.Admin, k.Key.ID, "", 0)
+	must(t, err)
+	relay(w.World)
+	before := len(due(w.World))
+	w.minute(w.use(1, k.Secret))
+	relay(w.World)
+	told := map[halberd.WebhookID]bool{}
+	for _, d := range due(w.World)[before:] {
+		told[d.Webhook] = d.Type == halberd.EventAlertOpened
+	}
+	if len(told) != 2 || !told[asks.Webhook.ID] || !told[channel.Webhook.ID] {
+		t.Errorf("told: %v", told)
+	}
+	must(t, w.DeleteWebhook(w.Ctx(), w.Admin, channel.Webhook.ID, 0))
+	_, err = w.UpdateAlertRule(w.Ctx(), w.Admin, rule.ID, halberd.AlertRulePatch{
+		Threshold: halberd.Some(2.0), Channels: halberd.Some(rule.Channels)}, 0)
+	must(t, err) // what is there no more stands in nobody's way
+}
+
+// foreignHook is the webhook of another organization.
+func foreignHook(w *fixture.World) string {
+	w.T.Helper()
+	other, err := w.CreateOrganization(w.Ctx(), w.Admin, "Other")
+	must(w.T, err)
+	return hook(w, halberd.NewWebhook{Organization: other.ID}).Webhook.ID.String()
+}
