@@ -739,7 +739,7 @@ func (s *Service) tellAlert(tx Tx, t EventType, a *Alert) error {
 		return nil
 	}
 	data := map[string]any{
-		"alert_id": a.ID, "organization_id": a.Organization, "rule_id": a.Rule, "kind": a.Kind, "state": a.State,
+		"alert_id": a.ID, "organization_id": a.Organization, "alert_rule_id": a.Rule, "kind": a.Kind, "state": a.State,
 		"cause": a.Cause, "opened_at": a.OpenedAt.Format(time.RFC3339), "version": a.Version,
 	}
 	if !a.Project.IsZero() {

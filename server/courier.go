@@ -1,6 +1,7 @@
 package server
 
 import (
+	"cmp"
 	"context"
 	"encoding/json"
 	"fmt"
@@ -79,6 +80,9 @@ func notice(e halberd.Event, public string) notify.Notice {
 	}
 	if cause := word("cause"); noun == "alert" && cause != "" { // it says itself what a person should know
 		n.Title = cause
+		if of := cmp.Or(word("label"), word("prefix")); of != "" {
+			n.Title = "Key " + of + ": " + cause
+		}
 		if done != "opened" {
 			n.Title += " (" + done + ")"
 		}

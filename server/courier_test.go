@@ -23,6 +23,8 @@ func TestNoticesSayWhatHappened(t *testing.T) {
 			"Key hb_live_abc: updated", "https://k/settings/api-keys/key_1", []string{"changed: name, scopes"}},
 		{halberd.EventAlertOpened, `{"alert_id":"alr_1","cause":"A revoked key is used","key_id":"key_1"}`,
 			"A revoked key is used", "https://k/settings/api-keys/key_1", []string{"alert id: alr_1"}},
+		{halberd.EventAlertOpened, `{"alert_id":"alr_1","cause":"It was revoked and is still being used.","key_id":"key_1","label":"CI","prefix":"hb_live_abc"}`,
+			"Key CI: It was revoked and is still being used.", "https://k/settings/api-keys/key_1", []string{"cause: It was revoked and is still being used.", "label: CI"}},
 		{halberd.EventAlertResolved, `{"alert_id":"alr_1","cause":"Too many errors"}`, "Too many errors (resolved)", "", []string{"cause: Too many errors"}},
 		{halberd.EventMemberSignedOut, `{"member_id":"mbr_1","state":"active"}`, "Member mbr_1: signed out", "", []string{"state: active"}},
 		{halberd.EventWebhookTest, `no JSON`, "Webhook: test", "", nil},
