@@ -210,6 +210,28 @@ func TestA14_TheClientNamesItself(t *testing.T) {
 	})
 }
 
+// A-14, the other way: a client that calls Halberd's names its connection's own
+// (RFC 9110, 7.6.1), which proxies take away, takes none from the API. One that
+// shows what X-Auth-Resources allows would show all of it.
+func TestA14_TheClientTakesNamesAway(t *testing.T) {
+	behindEach(t, func(t *testing.T, s *stand) {
+		k := s.keys.make("read", `,"resources":["engagement/42"]`)
+		names := strings.Join(identity, ", ") + ", x-request-id"
+		for _, line := range []string{"Connection: " + names, "Connection: keep-alive, " + strings.ToLower(names)} {
+			_, got := s.allowed("GET", "/api/engagements/42", line, k.bearer())
+			got.is(t, "X-Auth-Key-Id", k.id)
+			got.is(t, "X-Auth-External-Id", "customer-7")
+			got.is(t, "X-Auth-Scopes", "read")
+			got.is(t, "X-Auth-Resources", "engagement/42")
+			for _, name := range []string{"X-Auth-Organization-Id", "X-Auth-Project-Id", "X-Request-Id"} {
+				if v := got.header.Values(name); len(v) != 1 || v[0] == "" {
+					t.Errorf("%s is %q", name, v)
+				}
+			}
+		}
+	})
+}
+
 func TestLimit(t *testing.T) {
 	behindEach(t, func(t *testing.T, s *stand) {
 		k := s.keys.make("read", `,"rate_limits":[{"name":"default","limit":2,"window_seconds":3600}]`)
