@@ -1,6 +1,7 @@
 package halberd
 
 import (
+	"bytes"
 	"context"
 	"errors"
 	"fmt"
@@ -33,12 +34,19 @@ func (s *Service) EvaluateAlerts(ctx context.Context) error {
 	if err := s.adopt(ctx); err != nil {
 		return outward(err)
 	}
-	x := evaluation{s: s, w: w, now: s.now(), found: map[incident]finding{}}
-	err := s.store.View(ctx, x.look)
-	if err != nil {
-		return outward(err)
+	x := evaluation{s: s, w: w, now: s.now(), found: w.unsaved, places: w.unplaced}
+	w.unsaved, w.unplaced = nil, nil
+	if x.found == nil {
+		x.found = map[incident]finding{}
 	}
-	return outward(s.update(ctx, x.write))
+	err := s.store.View(ctx, x.look)
+	if err == nil {
+		err = s.update(ctx, x.write)
+	}
+	if err != nil { // what was found is kept for the next time: that looks at later minutes
+		w.unsaved, w.unplaced = x.found, x.places
+	}
+	return outward(err)
 }
 
 // adopt sees to it that every organization has had its first rules.
@@ -68,6 +76,14 @@ type evaluation struct {
 	places  []OriginRecord // to be kept
 
 	looks, windows, rebuilt int
+	unserved                KeyID // the first that a bound has kept from being looked at
+}
+
+// pass says that a bound was reached before a key: where the next minute begins.
+func (x *evaluation) pass(id KeyID) {
+	if x.unserved.IsZero() {
+		x.unserved = id
+	}
 }
 
 func (x *evaluation) find(a *AlertRule, key *Key, subject string, value, bar float64, cause string, args ...any) {
@@ -119,8 +135,12 @@ func (x *evaluation) look(r Reader) error {
 		}
 		w.hour, x.swept = hour, true
 	}
+	idle := int64(watchedIdle)
+	if len(w.keys) >= maxWatched {
+		idle = watchedCrowded
+	}
 	for id, k := range w.keys {
-		if minute-k.active > watchedIdle {
+		if minute-k.active > idle {
 			delete(w.keys, id)
 		}
 	}
@@ -159,8 +179,31 @@ func (x *evaluation) readRules(r Reader) error {
 	}
 }
 
-// minute looks at every key that was counted in one minute, page by page.
+// minute looks at every key that was counted in one minute, page by page. Where a
+// bound was reached the minute before it begins, so that each has its turn.
 func (x *evaluation) minute(r Reader, minute int64) error {
+	begin := x.w.begin
+	x.unserved = KeyID{}
+	if err := x.span(r, minute, begin, KeyID{}); err != nil {
+		return err
+	}
+	if !begin.IsZero() {
+		if err := x.span(r, minute, KeyID{}, begin); err != nil {
+			return err
+		}
+	}
+	x.w.begin = x.unserved
+	for _, k := range x.w.keys { // those that are strange and fell silent
+		if k.model != nil && k.model.Strange() && k.active < minute {
+			x.volume(k, minute, 0)
+		}
+	}
+	return nil
+}
+
+// span looks at the keys of a minute from one on, and before another; zero: to the
+// end.
+func (x *evaluation) span(r Reader, minute int64, from, before KeyID) error {
 	const page = 2000
 	counts := map[VerdictCode]int64{}
 	var key KeyID
@@ -172,12 +215,15 @@ func (x *evaluation) minute(r Reader, minute int64) error {
 		clear(counts)
 		return err
 	}
-	for after := (MinutePlace{}); ; {
+	for after := (MinutePlace{Key: from}); ; {
 		list, err := r.UsageOfMinute(minute*60, after, page)
 		if err != nil {
 			return err
 		}
 		for _, c := range list {
+			if !before.IsZero() && bytes.Compare(c.Key[:], before[:]) >= 0 {
+				return flush()
+			}
 			if c.Key != key {
 				if err := flush(); err != nil {
 					return err
@@ -188,29 +234,19 @@ func (x *evaluation) minute(r Reader, minute int64) error {
 			after = c.MinutePlace
 		}
 		if len(list) < page {
-			break
+			return flush()
 		}
 	}
-	if err := flush(); err != nil {
-		return err
-	}
-	for _, k := range x.w.keys { // those that are strange and fell silent
-		if k.model != nil && k.model.Strange() && k.active < minute {
-			x.volume(k, minute, 0)
-		}
-	}
-	return nil
 }
 
 // used looks at one key that was counted in a minute.
 func (x *evaluation) used(r Reader, minute int64, id KeyID, counts map[VerdictCode]int64) error {
-	k := x.w.keys[id]
+	k, kept := x.w.keys[id], true
 	if k == nil {
-		if len(x.w.keys) >= maxWatched {
-			return nil
-		}
-		k = &watched{}
-		x.w.keys[id] = k
+		k, kept = &watched{}, len(x.w.keys) < maxWatched
+		if kept {
+			x.w.keys[id] = k
+		} // else it is looked at for once, with no memory of its volume
 	}
 	k.active = minute
 	// Each minute, to see where it was used from; half of what may be read is for
@@ -219,6 +255,9 @@ func (x *evaluation) used(r Reader, minute int64, id KeyID, counts map[VerdictCo
 		if err := x.read(r, k, id, minute); err != nil {
 			return err
 		}
+	}
+	if x.looks >= maxLooks/2 {
+		x.pass(id)
 	}
 	if k.key.ID.IsZero() {
 		return nil
@@ -241,7 +280,7 @@ func (x *evaluation) used(r Reader, minute int64, id KeyID, counts map[VerdictCo
 	if err := x.limits(r, k, minute, counts); err != nil {
 		return err
 	}
-	if rules := x.rules(&k.key, AlertVolume); len(rules) > 0 {
+	if rules := x.rules(&k.key, AlertVolume); kept && len(rules) > 0 {
 		if k.model == nil && total >= volume.LeastRequests/2 && x.rebuilt < maxRebuilt {
 			x.rebuilt++
 			if err := x.rebuild(r, k, minute); err != nil {
@@ -338,6 +377,7 @@ func (x *evaluation) origin(r Reader, k *watched, minute int64) error {
 // evaluation.
 func (x *evaluation) window(r Reader, id KeyID, minute int64, length time.Duration) (map[VerdictCode]int64, bool, error) {
 	if x.windows >= maxWindows {
+		x.pass(id)
 		return nil, false, nil
 	}
 	x.windows++

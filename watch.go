@@ -21,21 +21,26 @@ type watch struct {
 	rules   map[OrganizationID][]AlertRule
 	keys    map[KeyID]*watched
 	last    map[incident]int64 // when each open one was last found, Unix seconds
+	begin   KeyID              // with which the next minute begins; zero: the first
+
+	unsaved  map[incident]finding // what could not be written the last time
+	unplaced []OriginRecord
 }
 
 // What one evaluation may cost, and what is kept in memory.
 const (
-	maxWatched     = 20_000 // keys
-	maxMinutes     = 5      // that are caught up with
-	maxLooks       = 20_000 // keys that are read anew, in one evaluation
-	maxWindows     = 500    // series that are read
-	maxRebuilt     = 50     // models made anew from what was stored
-	maxSwept       = 500    // keys of an organization that expire, and that lie idle
-	maxLasting     = 10_000 // alerts that are not over
-	maxOpened      = 500    // in one evaluation
-	maxOfRule      = 200    // alerts of one rule at a time
-	maxOrigins     = 16     // of each kind that are known of a key; one with more is at home anywhere
-	watchedIdle    = 24 * 60
+	maxWatched     = 20_000  // keys
+	maxMinutes     = 5       // that are caught up with
+	maxLooks       = 20_000  // keys that are read anew, in one evaluation
+	maxWindows     = 500     // series that are read
+	maxRebuilt     = 50      // models made anew from what was stored
+	maxSwept       = 500     // keys of an organization that expire, and that lie idle
+	maxLasting     = 10_000  // alerts that are not over
+	maxOpened      = 500     // in one evaluation
+	maxOfRule      = 200     // alerts of one rule at a time
+	maxOrigins     = 16      // of each kind that are known of a key; one with more is at home anywhere
+	watchedIdle    = 24 * 60 // minutes without use after which a key is forgotten
+	watchedCrowded = 60      // the same while there is no room for others
 	watchedFresh   = 10      // minutes for which what is known of a key is believed
 	originLearning = 24 * 60 // minutes after a key's first use in which nothing is new
 	leastChecks    = 20      // in a window, before a share of them says anything
