@@ -4,6 +4,7 @@ import (
 	"context"
 	"crypto/tls"
 	"fmt"
+	"net"
 	"net/http"
 	"slices"
 	"time"
@@ -29,22 +30,17 @@ func (in *instance) openChecks(ctx context.Context, c Config) error {
 	}
 	in.warnExposed(c, "check_listen", c.CheckListen)
 	at := l.Addr()
+	l = in.bounds.bound(l)
 	if in.certs != nil && at.Network() != "unix" {
 		config := in.certs.config()
 		config.NextProtos = []string{"http/1.1"}
 		l = tls.NewListener(l, config)
 	}
-	elsewhere := refusal(http.StatusNotFound, halberd.CodeNotFound, "not found here: this listener answers checks only")
-	in.checks = fastlane.New(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		if slices.Contains(checkPaths[:], r.URL.Path) {
-			in.public.Load().ServeHTTP(w, r)
-		} else {
-			elsewhere(w, r)
-		}
-	}), at, fastlane.Options{
-		MaxHeader: maxHeader, MaxBody: maxCheckBody, MaxConnections: c.MaxConnections,
+	in.checks = fastlane.New(in.onlyChecks(), at, fastlane.Options{
+		MaxHeader: maxHeader, MaxBody: maxCheckBody,
 		ReadTimeout: 10 * time.Second, WriteTimeout: 30 * time.Second, IdleTimeout: 60 * time.Second,
-		Refuse: unread,
+		Answered: func(c net.Conn) { in.bounds.state(c, http.StateIdle) },
+		Refuse:   unread,
 	})
 	in.log.Info("checks are answered", "listen", at.String())
 	in.serving.Go(func() {
@@ -53,6 +49,18 @@ func (in *instance) openChecks(ctx context.Context, c Config) error {
 		}
 	})
 	return nil
+}
+
+// onlyChecks answers checkPaths.
+func (in *instance) onlyChecks() http.HandlerFunc {
+	elsewhere := refusal(http.StatusNotFound, halberd.CodeNotFound, "not found here: this listener answers checks only")
+	return func(w http.ResponseWriter, r *http.Request) {
+		if slices.Contains(checkPaths[:], r.URL.Path) {
+			in.answer(w, r)
+		} else {
+			elsewhere(w, r)
+		}
+	}
 }
 
 // maxCheckBody is more than the dialect takes, so that as a rule the dialect says
@@ -67,6 +75,6 @@ func unread(w http.ResponseWriter, r *http.Request, status int) {
 	case http.StatusRequestHeaderFieldsTooLarge:
 		refusal(status, halberd.CodeHeadersTooLarge, "the headers are larger than 16 KiB")(w, r)
 	default:
-		refusal(status, halberd.CodeInvalid, "the request could be read in more than one way")(w, r)
+		refusal(status, halberd.CodeInvalid, "the request could be read in more than one way, or not at all")(w, r)
 	}
 }

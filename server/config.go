@@ -56,7 +56,7 @@ type Config struct {
 	// PrivateListen is where metrics and profiles are read: unix:PATH or a
 	// loopback address. Zero: unix:DIR/private.sock.
 	PrivateListen string `yaml:"private_listen"`
-	// MaxConnections bounds the open connections of the public listener, and
+	// MaxConnections bounds the open connections of the public listener and the one for checks, and
 	// MaxConnectionsPerAddress those of one address that is neither on the
 	// loopback nor a trusted proxy. Zero: 16384 and 1024.
 	MaxConnections           int `yaml:"max_connections"`
@@ -195,7 +195,7 @@ func (c *Config) settings() []setting {
 		{"ext_authz_listen", "where Envoy and its like ask by gRPC: an address or unix:PATH (default: nowhere)", text(&c.ExtAuthzListen)},
 		{"check_listen", "where the doors and verify alone are answered, faster: an address or unix:PATH (default: nowhere)", text(&c.CheckListen)},
 		{"private_listen", "where metrics and profiles are read: unix:PATH or a loopback address (default unix:DIR/private.sock)", text(&c.PrivateListen)},
-		{"max_connections", "open connections of the public listener (default 16384)", count(&c.MaxConnections)},
+		{"max_connections", "open connections of both listeners together (default 16384)", count(&c.MaxConnections)},
 		{"max_connections_per_address", "open connections of one address (default 1024)", count(&c.MaxConnectionsPerAddress)},
 		{"management_limit", "calls a minute of one credential, checks apart; 0: no limit (default 600)", count(&c.ManagementLimit)},
 		{"management_burst", "how many of these calls at once (default 200)", count(&c.ManagementBurst)},

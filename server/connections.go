@@ -43,14 +43,14 @@ func newConnections(most, perAddress int, alone func(netip.Addr) bool, in *prome
 	c := &connections{most: most, perAddress: perAddress, alone: alone, from: map[netip.Prefix]int{}}
 	c.ended = prometheus.NewCounterVec(prometheus.CounterOpts{
 		Name: "halberd_connections_ended_total",
-		Help: "Connections to the public listener that a bound ended.",
+		Help: "Connections to the public listener and the one for checks that a bound ended.",
 	}, []string{"why"})
 	for _, why := range []string{endedForAddress, endedForTotal, endedForOther} {
 		c.ended.WithLabelValues(why)
 	}
 	in.MustRegister(c.ended, prometheus.NewGaugeFunc(prometheus.GaugeOpts{
 		Name: "halberd_connections",
-		Help: "Open connections to the public listener.",
+		Help: "Open connections to the public listener and the one for checks.",
 	}, func() float64 {
 		c.mu.Lock()
 		defer c.mu.Unlock()

@@ -18,7 +18,7 @@ import (
 // was thrown stays untold.
 func TestAPanicIsOneAnswerAndTellsNoSecret(t *testing.T) {
 	secret := keytext.Mint("hb_live")
-	for name, thrown := range map[string]any{"a text": "bad key " + secret, "an error": errors.New(secret), "a pointer": nil} {
+	for name, thrown := range map[string]any{"a text": "bad key " + secret, "an error": errors.New(secret), "a pointer": nil, "of a check": secret} {
 		in := starting(t)
 		var log bytes.Buffer
 		in.log = slog.New(slog.NewTextHandler(&log, &slog.HandlerOptions{Level: slog.LevelDebug}))
@@ -31,7 +31,11 @@ func TestAPanicIsOneAnswerAndTellsNoSecret(t *testing.T) {
 		r := httptest.NewRequest(http.MethodGet, "/v1/auth/forward?scopes=read", nil)
 		r.Header.Set("X-API-Key", secret)
 		w := httptest.NewRecorder()
-		in.publicServer().Handler.ServeHTTP(w, r)
+		handler := in.publicServer().Handler
+		if name == "of a check" {
+			handler = in.onlyChecks()
+		}
+		handler.ServeHTTP(w, r)
 		if w.Code != 500 || w.Header().Get("Connection") != "close" || !strings.Contains(w.Body.String(), `"code":"INTERNAL"`) {
 			t.Errorf("%s: %d %s", name, w.Code, w.Body)
 		}

@@ -140,6 +140,12 @@ func unsure(r *http.Request) bool {
 	return len(r.TransferEncoding) > 0 || !r.ProtoAtLeast(1, 1)
 }
 
+// answer is what strangers reach, on whatever listener.
+func (in *instance) answer(w http.ResponseWriter, r *http.Request) {
+	defer func() { in.contain(w, r, recover()) }()
+	in.public.Load().ServeHTTP(w, r)
+}
+
 // contain answers 500 where a room of the public listener panics, and logs no
 // more than where: what was thrown may hold what was sent. p is what recover
 // returned.

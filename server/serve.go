@@ -46,6 +46,7 @@ type instance struct {
 	console  http.Handler // nil until every key is loaded
 	stopping atomic.Bool
 
+	bounds   *connections // of the public listeners and the one for checks, together
 	servers  []*http.Server
 	extAuthz *extauthz.Server // nil: none
 	checks   *fastlane.Server // nil: none
@@ -197,10 +198,10 @@ func (in *instance) listenPublic(ctx context.Context, c Config) (first string, e
 	if err != nil {
 		return "", err
 	}
-	bounds := in.connections(c) // of all of them together
+	in.bounds = in.connections(c)
 	open := func(l net.Listener, address string, s *http.Server) {
-		s.ConnState = bounds.state
-		in.start(bounds.bound(l), s)
+		s.ConnState = in.bounds.state
+		in.start(in.bounds.bound(l), s)
 		if first == "" {
 			first = address
 		}
@@ -274,10 +275,7 @@ func listenSocket(ctx context.Context, path string, mode fs.FileMode) (net.Liste
 
 func (in *instance) publicServer() *http.Server {
 	s := &http.Server{
-		Handler: http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-			defer func() { in.contain(w, r, recover()) }()
-			in.public.Load().ServeHTTP(w, r)
-		}),
+		Handler:           http.HandlerFunc(in.answer),
 		ReadHeaderTimeout: 5 * time.Second,
 		ReadTimeout:       10 * time.Second,
 		WriteTimeout:      30 * time.Second,
@@ -298,7 +296,7 @@ func (in *instance) publicServer() *http.Server {
 	return s
 }
 
-// connections are the bounds of the public listener: what the settings say, or
+// connections are the bounds of the listeners that strangers may reach: what the settings say, or
 // less where the system would run out of files first, the database's own
 // included.
 func (in *instance) connections(c Config) *connections {

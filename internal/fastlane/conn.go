@@ -2,6 +2,7 @@ package fastlane
 
 import (
 	"crypto/tls"
+	"errors"
 	"net"
 	"runtime"
 	"time"
@@ -15,9 +16,14 @@ type listener struct {
 	read, write time.Duration // by how much a deadline may come early
 }
 
-// Accept implements net.Listener.
+// Accept implements net.Listener. fasthttp would take any error for the end of the
+// listener; too many open files pass.
 func (l *listener) Accept() (net.Conn, error) {
 	c, err := l.Listener.Accept()
+	for wait := 5 * time.Millisecond; passing(err); wait = min(2*wait, time.Second) {
+		<-time.After(wait)
+		c, err = l.Listener.Accept()
+	}
 	if err != nil {
 		return nil, err
 	}
@@ -25,6 +31,12 @@ func (l *listener) Accept() (net.Conn, error) {
 		return c, nil
 	}
 	return &conn{Conn: c, from: remote(c.RemoteAddr()), read: deadline{early: l.read}, write: deadline{early: l.write}}, nil
+}
+
+// passing reports whether what kept a listener from accepting will be over.
+func passing(err error) bool {
+	e, ok := errors.AsType[net.Error](err)
+	return ok && e.Temporary() //nolint:staticcheck // what net/http goes by as well, and nothing else says it
 }
 
 // conn sets a deadline when something is about to wait for it, and not anew for

@@ -8,8 +8,12 @@ import (
 	"net/http"
 	"os"
 	"strings"
+	"sync/atomic"
+	"syscall"
 	"testing"
 	"time"
+
+	"github.com/halberdhq/halberd/internal/fastlane"
 )
 
 // Whoever is slow is ended: an idle one, one who sends a byte now and then, before
@@ -79,6 +83,69 @@ func TestTheSlowAreEndedAndTheBusyAreNot(t *testing.T) {
 			<-time.After(timeout / 40)
 		}
 	})
+}
+
+// short is a listener that is short of files several times before it accepts.
+type short struct {
+	net.Listener
+	times atomic.Int32
+}
+
+// Accept implements net.Listener.
+func (l *short) Accept() (net.Conn, error) {
+	if l.times.Add(-1) >= 0 {
+		return nil, &net.OpError{Op: "accept", Net: "tcp", Err: os.NewSyscallError("accept4", syscall.EMFILE)}
+	}
+	return l.Listener.Accept()
+}
+
+// a server that is out of files answers when it has some again.
+func TestTooManyOpenFilesPass(t *testing.T) {
+	t.Parallel()
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	tight := &short{Listener: l}
+	tight.times.Store(5)
+	const timeout = 10 * time.Second
+	at := serveOn(t, tight, fastlane.Options{ReadTimeout: timeout, WriteTimeout: timeout, IdleTimeout: timeout}, echo)
+	if got := said(t, at, last); !strings.HasPrefix(got, "HTTP/1.1 418 ") {
+		t.Errorf("%q", got)
+	}
+}
+
+// Who has not asked to the end is told nothing: it could be taken for the answer to a
+// request that is on its way. Who has asked, however long after an answer, is told.
+func TestOnlyWhoAskedIsAnswered(t *testing.T) {
+	t.Parallel()
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	const brief = 200 * time.Millisecond
+	at := serveOn(t, l, fastlane.Options{ReadTimeout: brief, WriteTimeout: brief, IdleTimeout: time.Minute}, func(w http.ResponseWriter, _ *http.Request) {
+		_, _ = io.WriteString(w, "fine")
+	})
+	for _, begun := range []string{"", "GET / HTTP/1.1\r\nHo", "POST / HTTP/1.1\r\nHost: h\r\nContent-Length: 5\r\n\r\nhel"} {
+		if got := said(t, at, begun); got != "" {
+			t.Errorf("%q was answered %q", begun, got)
+		}
+	}
+	c, answers := dial(t, at)
+	answered(t, c, answers, "GET / HTTP/1.1\r\nHost: h\r\n\r\n")
+	<-time.After(2 * brief)
+	if _, err := io.WriteString(c, "nonsense\r\n\r\n"); err != nil {
+		t.Fatal(err)
+	}
+	res, err := http.ReadResponse(answers, nil)
+	if err != nil {
+		t.Fatal("long after an answer: ", err)
+	}
+	defer res.Body.Close()
+	if res.StatusCode != http.StatusBadRequest {
+		t.Error(res.Status)
+	}
 }
 
 func dial(t *testing.T, at string) (net.Conn, *bufio.Reader) {

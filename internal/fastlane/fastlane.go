@@ -9,11 +9,13 @@ import (
 	"bytes"
 	"context"
 	"errors"
+	"math"
 	"net"
 	"net/http"
 	"net/netip"
 	"net/textproto"
 	"net/url"
+	"os"
 	"strings"
 	"sync"
 	"time"
@@ -21,14 +23,17 @@ import (
 	"github.com/valyala/fasthttp"
 )
 
-// Options are the bounds of a Server.
+// Options are the bounds of a Server. How many connections there may be is the
+// listener's to bound.
 type Options struct {
-	MaxHeader      int // bytes of the request line and the headers
-	MaxBody        int // bytes
-	MaxConnections int
-	ReadTimeout    time.Duration // of a whole request
-	WriteTimeout   time.Duration
-	IdleTimeout    time.Duration // between two requests
+	MaxHeader    int           // bytes of the request line and the headers
+	MaxBody      int           // bytes
+	ReadTimeout  time.Duration // of a whole request
+	WriteTimeout time.Duration
+	IdleTimeout  time.Duration // between two requests
+	// Answered is called after every answer with what the listener accepted. Nil is
+	// for nobody.
+	Answered func(net.Conn)
 	// Refuse answers a request that was not understood: 400, 413 or 431.
 	Refuse func(w http.ResponseWriter, r *http.Request, status int)
 }
@@ -54,12 +59,27 @@ func New(h http.Handler, at net.Addr, o Options) *Server {
 		Handler:      s.serve,
 		ErrorHandler: s.unread,
 		ReadTimeout:  o.ReadTimeout, WriteTimeout: o.WriteTimeout, IdleTimeout: o.IdleTimeout,
-		ReadBufferSize: o.MaxHeader, MaxRequestBodySize: o.MaxBody, Concurrency: o.MaxConnections,
+		ReadBufferSize: o.MaxHeader, MaxRequestBodySize: o.MaxBody,
+		Concurrency:           math.MaxInt32, // beyond it the newcomer's TLS would be agreed on where all are accepted
 		NoDefaultServerHeader: true, NoDefaultContentType: true, DisableHeaderNamesNormalizing: true,
 		DisablePreParseMultipartForm: true, CloseOnShutdown: true,
 		Logger: silence{}, // what strangers send is not worth a line
 	}
+	if o.Answered != nil {
+		s.loop.ConnState = s.state
+	}
 	return s
+}
+
+// state is the loop's ConnState. A connection is idle when it has been answered.
+func (s *Server) state(c net.Conn, now fasthttp.ConnState) {
+	if now != fasthttp.StateIdle {
+		return
+	}
+	if own, ok := c.(*conn); ok {
+		c = own.Conn
+	}
+	s.options.Answered(c)
 }
 
 // Serve answers on l until Shutdown.
@@ -117,8 +137,15 @@ func (s *Server) serve(ctx *fasthttp.RequestCtx) {
 	x.finish()
 }
 
-// unread answers what fasthttp could not read at all; it closes the connection.
+// unread answers what fasthttp could not read at all; it closes the connection. Who
+// was waited for in vain is told nothing: it could be taken for the answer to a
+// request that is on its way.
 func (s *Server) unread(ctx *fasthttp.RequestCtx, err error) {
+	if errors.Is(err, os.ErrDeadlineExceeded) {
+		_ = ctx.Conn().Close()
+		return
+	}
+	_ = ctx.Conn().SetWriteDeadline(time.Now().Add(s.options.WriteTimeout)) // the loop left that of the answer before
 	x := &exchange{header: http.Header{}, answer: http.Header{}, ctx: ctx}
 	var small *fasthttp.ErrSmallBuffer
 	switch {

@@ -29,14 +29,18 @@ func serveWithin(t *testing.T, timeout time.Duration, h http.HandlerFunc) string
 	if err != nil {
 		t.Fatal(err)
 	}
-	s := fastlane.New(h, l.Addr(), fastlane.Options{
-		MaxHeader: 16 << 10, MaxBody: 1 << 10, MaxConnections: 100,
-		ReadTimeout: timeout, WriteTimeout: timeout, IdleTimeout: timeout,
-		Refuse: func(w http.ResponseWriter, _ *http.Request, status int) {
-			w.WriteHeader(status)
-			_, _ = io.WriteString(w, "refused")
-		},
-	})
+	return serveOn(t, l, fastlane.Options{ReadTimeout: timeout, WriteTimeout: timeout, IdleTimeout: timeout}, h)
+}
+
+// serveOn is serve on a listener and within the times of options.
+func serveOn(t *testing.T, l net.Listener, o fastlane.Options, h http.HandlerFunc) string {
+	t.Helper()
+	o.MaxHeader, o.MaxBody = 16<<10, 1<<10
+	o.Refuse = func(w http.ResponseWriter, _ *http.Request, status int) {
+		w.WriteHeader(status)
+		_, _ = io.WriteString(w, "refused")
+	}
+	s := fastlane.New(h, l.Addr(), o)
 	var done sync.WaitGroup
 	done.Go(func() {
 		if err := s.Serve(l); err != nil {
@@ -155,6 +159,18 @@ func TestNothingIsReadInTwoWays(t *testing.T) {
 		"a line feed in between": "GET /p HTTP/1.1\r\nHost: h\nX-A: b\r\n\r\n",
 		"a carriage return":      head("X-A: b\rc"),
 		"a NUL":                  head("X-A: b\x00c"),
+		"a form feed":            head("X-A: b\x0cc"),
+		"a DEL":                  head("X-A: b\x7fc"),
+		"a space in the path":    "GET /p /q HTTP/1.1\r\nHost: h\r\n\r\n",
+		"a space in the query":   "GET /p?a b HTTP/1.1\r\nHost: h\r\n\r\n",
+		"a tab in the query":     "GET /p?a\tb HTTP/1.1\r\nHost: h\r\n\r\n",
+		"a NUL in the query":     "GET /p?a\x00b HTTP/1.1\r\nHost: h\r\n\r\n",
+		"no space after it":      "GET  HTTP/1.1\r\nHost: h\r\n\r\n",
+		"no method":              " /p HTTP/1.1\r\nHost: h\r\n\r\n",
+		"a method no token":      "GE(T /p HTTP/1.1\r\nHost: h\r\n\r\n",
+		"a method with a tab":    "GET\t/p HTTP/1.1\r\nHost: h\r\n\r\n",
+		"a space in the host":    "GET /p HTTP/1.1\r\nHost: h i\r\n\r\n",
+		"a host with a path":     "GET /p HTTP/1.1\r\nHost: h/i\r\n\r\n",
 		"no host":                "GET /p HTTP/1.1\r\n\r\n",
 		"two hosts":              head("Host: h"),
 		"HTTP/1.0":               "GET /p HTTP/1.0\r\nHost: h\r\n\r\n",
