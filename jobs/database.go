@@ -6,10 +6,13 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"net"
 	"net/url"
+	"strconv"
 	"time"
 
 	"github.com/jackc/pgx/v5"
+	"github.com/jackc/pgx/v5/pgconn"
 	"github.com/jackc/pgx/v5/pgxpool"
 	"github.com/riverqueue/river"
 	"github.com/riverqueue/river/riverdriver"
@@ -18,6 +21,8 @@ import (
 	"github.com/riverqueue/river/rivermigrate"
 	"github.com/riverqueue/river/rivertype"
 	_ "modernc.org/sqlite" // the driver of that name
+
+	"github.com/halberdhq/halberd"
 )
 
 // schema is where PostgreSQL keeps the jobs, apart from the keys.
@@ -94,16 +99,17 @@ func SQLite(path string) Database {
 }
 
 // PostgreSQL keeps jobs in a schema of their own of the database at an address,
-// for every node that uses it.
-func PostgreSQL(address string) Database {
+// for every node that uses it. A password outweighs the address's.
+func PostgreSQL(address string, password halberd.Secret) Database {
 	return Database{open: func(ctx context.Context, log *slog.Logger) (*opened, error) {
-		c, err := pgxpool.ParseConfig(address)
+		c, err := sessions(address)
 		if err != nil {
-			return nil, errors.New("the address of the database cannot be read") // pgx's own words may hold the password
+			return nil, err
 		}
-		c.MaxConns = 8
-		c.MaxConnLifetimeJitter = time.Minute
-		pool, err := pgxpool.NewWithConfig(ctx, c)
+		if p := password.Reveal(); p != "" {
+			c.ConnConfig.Password = p
+		}
+		pool, err := pgxpool.NewWithConfig(context.WithoutCancel(ctx), c)
 		if err != nil {
 			return nil, err
 		}
@@ -139,6 +145,44 @@ func PostgreSQL(address string) Database {
 	}}
 }
 
+// The bounds of what waits for a PostgreSQL.
+const (
+	sharedConnections = 4 // one of them listens
+	connectTime       = 2 * time.Second
+	statementTime     = 30 * time.Second // the wait for another node that makes the tables, too
+)
+
+// sessions is how a PostgreSQL is spoken with: what the keys' engine sets for
+// itself as well.
+func sessions(address string) (*pgxpool.Config, error) {
+	config, err := pgxpool.ParseConfig(address)
+	if err != nil {
+		return nil, errors.New("the address of the database cannot be read") // pgx's own words may hold the password
+	}
+	config.MaxConns = sharedConnections
+	config.MaxConnLifetimeJitter = time.Minute
+	c := config.ConnConfig
+	if c.ConnectTimeout <= 0 {
+		c.ConnectTimeout = connectTime
+	}
+	c.DialFunc = (&net.Dialer{KeepAliveConfig: net.KeepAliveConfig{ // a peer that is gone without a word
+		Enable: true, Idle: 10 * time.Second, Interval: 5 * time.Second, Count: 4,
+	}}).DialContext
+	if c.ValidateConnect == nil { // of several hosts, the one that takes changes
+		c.ValidateConnect = pgconn.ValidateConnectTargetSessionAttrsReadWrite
+	}
+	for name, value := range map[string]string{
+		"application_name":                    "halberd jobs",
+		"statement_timeout":                   strconv.FormatInt(statementTime.Milliseconds(), 10),
+		"idle_in_transaction_session_timeout": strconv.FormatInt(statementTime.Milliseconds(), 10),
+	} {
+		if c.RuntimeParams[name] == "" {
+			c.RuntimeParams[name] = value
+		}
+	}
+	return config, nil
+}
+
 // migrateShared makes the schema and its tables, one node at a time.
 func migrateShared(ctx context.Context, pool *pgxpool.Pool, d *riverpgxv5.Driver, log *slog.Logger) error {
 	conn, err := pool.Acquire(ctx)
@@ -148,11 +192,24 @@ func migrateShared(ctx context.Context, pool *pgxpool.Pool, d *riverpgxv5.Driver
 	defer conn.Release()
 	const lock = 0x68_62_6a_6f_62_73 // hbjobs
 	if _, err := conn.Exec(ctx, `SELECT pg_advisory_lock($1)`, lock); err != nil {
+		if e, ok := errors.AsType[*pgconn.PgError](err); ok && e.Code == "57014" {
+			return errors.New("another node makes the tables of the jobs, and has not finished in time: start again when it has")
+		}
 		return err
 	}
 	defer func() { _, _ = conn.Exec(context.WithoutCancel(ctx), `SELECT pg_advisory_unlock($1)`, lock) }()
-	if _, err := conn.Exec(ctx, `CREATE SCHEMA IF NOT EXISTS `+schema); err != nil {
+	var there bool // who did not make it may not be allowed to
+	if err := conn.QueryRow(ctx, `SELECT to_regnamespace($1) IS NOT NULL`, schema).Scan(&there); err != nil {
 		return err
+	}
+	if !there {
+		_, err := conn.Exec(ctx, `CREATE SCHEMA `+schema)
+		if e, ok := errors.AsType[*pgconn.PgError](err); ok && e.Code == "42501" {
+			return fmt.Errorf("the user may not make the schema %s: GRANT CREATE ON DATABASE, or own the database: %w", schema, err)
+		}
+		if err != nil {
+			return err
+		}
 	}
 	return migrate(ctx, d, schema, log)
 }

@@ -14,6 +14,7 @@ import (
 
 	"go.uber.org/goleak"
 
+	"github.com/halberdhq/halberd"
 	"github.com/halberdhq/halberd/internal/pgtest"
 )
 
@@ -27,7 +28,7 @@ func TestMain(m *testing.M) {
 // onEach runs a test with jobs on SQLite and on PostgreSQL.
 func onEach(t *testing.T, test func(t *testing.T, db Database)) {
 	t.Run("sqlite", func(t *testing.T) { test(t, SQLite(filepath.Join(t.TempDir(), "jobs.db"))) })
-	t.Run("postgres", func(t *testing.T) { test(t, PostgreSQL(postgres.Empty(t))) })
+	t.Run("postgres", func(t *testing.T) { test(t, PostgreSQL(postgres.Empty(t), halberd.Secret{})) })
 }
 
 func start(t *testing.T, o Options) *Runner {
@@ -76,7 +77,7 @@ func TestTasksRunAtTheStartAndWhenTheyAreDue(t *testing.T) {
 
 // Of several nodes one leads: a task is due once, whoever runs it.
 func TestTasksRunOnOneNodeAtATime(t *testing.T) {
-	db := PostgreSQL(postgres.Empty(t))
+	db := PostgreSQL(postgres.Empty(t), halberd.Secret{})
 	var runs, at, most atomic.Int64
 	task := Task{Name: "one", Every: time.Hour, Run: func(context.Context) error {
 		most.Store(max(most.Load(), at.Add(1)))
@@ -119,8 +120,8 @@ func TestStopLeavesNothingBehind(t *testing.T) {
 func TestDatabaseThatCannotBeOpened(t *testing.T) {
 	for name, db := range map[string]Database{
 		"no folder":  SQLite(filepath.Join(t.TempDir(), "nowhere", "jobs.db")),
-		"no address": PostgreSQL("postgres://u:hunter2@[::"),
-		"nobody":     PostgreSQL("postgres://u:hunter2@127.0.0.1:1/x?connect_timeout=1"),
+		"no address": PostgreSQL("postgres://u:hunter2@[::", halberd.Secret{}),
+		"nobody":     PostgreSQL("postgres://u:hunter2@127.0.0.1:1/x?connect_timeout=1", halberd.Secret{}),
 	} {
 		r, err := Start(t.Context(), Options{Database: db})
 		if err == nil {

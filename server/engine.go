@@ -6,7 +6,6 @@ import (
 	"fmt"
 	"io"
 	"log/slog"
-	"net/url"
 
 	"github.com/halberdhq/halberd"
 	"github.com/halberdhq/halberd/storage/postgres"
@@ -46,17 +45,6 @@ func (c Config) open(ctx context.Context, log *slog.Logger, existing bool) (engi
 		return nil, err
 	}
 	return plantedStore(s), nil
-}
-
-// connection is the database's address with its password, for those who take
-// both in one. It is neither shown nor logged.
-func (c Config) connection() string {
-	u, err := url.Parse(c.Database)
-	if err != nil || c.databasePassword.IsZero() {
-		return c.Database
-	}
-	u.User = url.UserPassword(u.User.Username(), c.databasePassword.Reveal())
-	return u.String()
 }
 
 // inUse reports whether err says that another process holds the folder.

@@ -15,6 +15,9 @@ func (in *instance) startJobs(ctx context.Context, c Config, svc *halberd.Servic
 	r, err := jobs.Start(ctx, jobs.Options{
 		Database: in.jobsDatabase(c), Service: svc, Send: in.send, Tasks: in.tasks(svc), Log: in.log, Now: in.now,
 	})
+	if err != nil && c.shared() {
+		return err
+	}
 	if err != nil {
 		return fmt.Errorf("%w: if the file is damaged move it away, and it is made anew from the keys' database", err)
 	}
@@ -25,7 +28,7 @@ func (in *instance) startJobs(ctx context.Context, c Config, svc *halberd.Servic
 // jobsDatabase is where jobs are kept: beside the keys.
 func (in *instance) jobsDatabase(c Config) jobs.Database {
 	if c.shared() {
-		return jobs.PostgreSQL(c.connection())
+		return jobs.PostgreSQL(c.Database, c.databasePassword)
 	}
 	return jobs.SQLite(filepath.Join(c.Data, jobsFile))
 }
