@@ -3,6 +3,7 @@ package halberd
 import (
 	"encoding/json"
 	"fmt"
+	"strings"
 	"time"
 )
 
@@ -48,6 +49,10 @@ type Alert struct {
 
 // Lasts reports whether the cause is not over.
 func (a *Alert) Lasts() bool { return a.State != AlertResolved }
+
+// OfQuota reports whether a limit that is nearly spent is the key's quota, and
+// not one of its rate limits.
+func (a *Alert) OfQuota() bool { return a.Kind == AlertLimit && strings.Contains(a.subject, " quota ") }
 
 // Alerts is one page. Next is empty at the end.
 type Alerts struct {

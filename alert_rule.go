@@ -66,6 +66,10 @@ func (k AlertKind) known() (kindOfAlert, bool) {
 	return kindOfAlert{}, false
 }
 
+// AlertLeastChecks is how many checks a window must have before a share of them
+// says anything.
+const AlertLeastChecks = 20
+
 // AlertKinds lists every kind.
 func AlertKinds() []AlertKind {
 	out := make([]AlertKind, len(alertKinds))

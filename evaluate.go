@@ -440,7 +440,7 @@ func (x *evaluation) errors(r Reader, k *watched, minute int64) error {
 			}
 		}
 		share := 100 * float64(bad) / float64(max(total, 1))
-		if total >= leastChecks && share >= a.Threshold {
+		if total >= AlertLeastChecks && share >= a.Threshold {
 			x.find(a, &k.key, k.key.ID.String(), share, a.Threshold, "%.0f %% of its %d checks within %s were refused, most of them as %s.",
 				share, total, lengthWords(a.Window), most)
 		}

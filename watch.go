@@ -43,7 +43,6 @@ const (
 	watchedCrowded = 60      // the same while there is no room for others
 	watchedFresh   = 10      // minutes for which what is known of a key is believed
 	originLearning = 24 * 60 // minutes after a key's first use in which nothing is new
-	leastChecks    = 20      // in a window, before a share of them says anything
 )
 
 // incident is what one alert is about.

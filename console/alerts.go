@@ -176,6 +176,8 @@ type alertView struct {
 	Row     alertRow
 	Rule    *ruleRow // nil: it was deleted
 	Plot    *plot    // nil: it is about no key
+	Measure *measure // what the rule looked at; nil: no number of checks
+	Own     *plot    // of the measure; nil: its line is in Plot
 	Kinds   []string
 	Rows    []usageRow
 	Earlier []usageRow
@@ -205,13 +207,34 @@ func alertPage(x *exchange) error {
 		if err != nil {
 			return err
 		}
-		p := newPlot("w", "Checks around the alert", &s, 0, len(kinds)-1, 232)
-		p.raise(&s, a.OpenedAt)
-		var u usageView
-		u.read(&s)
-		v.Plot, v.Kinds, v.Rows, v.Earlier = &p, u.Kinds, u.Rows, u.Earlier
+		if err := x.draw(&v, &a, &rule, &s); err != nil {
+			return err
+		}
 	}
 	return x.render(http.StatusOK, "alert.html", v.Row.Says.Title, "keys", v)
+}
+
+// draw fills in the plots and the table of an alert's key.
+func (x *exchange) draw(v *alertView, a *halberd.Alert, rule *halberd.AlertRule, s *halberd.UsageSeries) (err error) {
+	if v.Rule == nil {
+		rule = nil
+	}
+	if v.Measure, err = x.measured(a, rule, s); err != nil {
+		return err
+	}
+	m := v.Measure
+	if m != nil && m.Title != "" {
+		own := newMeasured(m, s)
+		own.raise(s, a.OpenedAt)
+		v.Own, m = &own, nil
+	}
+	p := newPlotHeld("w", "Checks around the alert", s, 0, len(kinds)-1, 232, m)
+	p.raise(s, a.OpenedAt)
+	var u usageView
+	u.Measure = v.Measure
+	u.read(s)
+	v.Plot, v.Kinds, v.Rows, v.Earlier = &p, u.Kinds, u.Rows, u.Earlier
+	return nil
 }
 
 // alert is the one that the path names.

@@ -17,6 +17,7 @@ import (
 func alertRows() []rowTest {
 	return []rowTest{
 		{rows: "S1-24", check: alertsTab},
+		{rows: "S1-24 what the rule saw", check: linesOfAlerts},
 		{rows: "S1-24 rules", check: alertRules},
 		{rows: "S1-24 without scripts", check: alertsWithoutScripts},
 		{rows: "S1-24 looking only", check: alertsOfAReader},
@@ -101,7 +102,7 @@ func alertsTab(p *tab) {
 	p.says("Checks around the alert", "Ended or off 2", "Raised 10:32", "1 use of a revoked or expired key within 1 minute", "Acknowledged")
 	p.accessible()
 	row := script[string](p, `(() => {
-		const refused = [...document.querySelectorAll('.bar')].filter(b => b.querySelector('.v-dead, [fill*=dead]'));
+		const refused = [...document.querySelector('.chart').querySelectorAll('.bar')].filter(b => b.querySelector('.v-dead, [fill*=dead]'));
 		return refused.length === 1 ? document.querySelector(refused[0].getAttribute('href')).innerText : 'there are ' + refused.length;
 	})()`)
 	if !strings.HasPrefix(row, "15 Jan 10:31") || !strings.Contains(row, "2") {
@@ -123,6 +124,80 @@ func alertsTab(p *tab) {
 	if a := p.alertOf(k); a["state"] != "resolved" {
 		p.T.Errorf("the API says %v", a)
 	}
+}
+
+// linesOfAlerts: what a rule looked at is drawn against what it was held against,
+// said without a pointer, and stands in the table.
+func linesOfAlerts(p *tab) {
+	busy, broken := p.Make(halberd.NewKey{Name: "Busy"}), p.Make(halberd.NewKey{Name: "Broken"})
+	p.Code(busy.Secret)
+	p.minute()
+	p.Clock.Pass(15*24*time.Hour + 30*time.Minute)
+	for i := range 34 {
+		n := 4
+		if i > 30 {
+			n = 60
+		}
+		for range n {
+			p.Code(busy.Secret)
+		}
+		if i > 28 {
+			for range 6 {
+				p.Code(broken.Secret)
+				_, _ = p.Verify(p.Ctx(), halberd.Check{Secret: broken.Secret, Scopes: []halberd.Scope{"admin"}})
+			}
+		}
+		p.minute()
+	}
+	p.signIn()
+	at := func(kind string) string {
+		for _, a := range p.listed("/v1/alerts") {
+			if a["kind"] == kind {
+				return "/settings/alerts/" + a["alert_id"].(string) //nolint:forcetypeassert // a text in /v1
+			}
+		}
+		p.T.Fatalf("there is no alert of %s", kind)
+		return ""
+	}
+	// The line's height among the ticks, in the plot's own numbers.
+	const height = `(() => {
+		const chart = document.querySelector('.bound').closest('.chart'), y = +chart.querySelector('.bound line').getAttribute('y1');
+		const ticks = [...chart.querySelectorAll('.chart__y text')].map(t => [+t.getAttribute('y') - 4, +t.textContent]), [a, b] = [ticks[0], ticks.at(-1)];
+		return (y - a[0]) / (b[0] - a[0]) * (b[1] - a[1]);
+	})()`
+	const readout = `(() => {
+		const line = document.querySelector('.bound');
+		line.focus();
+		return document.activeElement === line && getComputedStyle(line.querySelector('.readout')).visibility === 'visible' ? line.getAttribute('aria-label') : 'nothing';
+	})()`
+	p.visit(at("error_share"))
+	p.says("Refused within 15 minutes", "Rule: 50 %", "Found 50.0 %", "Threshold 50 %", "Within 15 minutes")
+	if got := script[float64](p, height); got < 49.9 || got > 50.1 {
+		p.T.Errorf("the line is at %v of 50", got)
+	}
+	if got := script[string](p, readout); got != "Rule: 50 %, the dashed line" {
+		p.T.Errorf("focus on the line says %q", got)
+	}
+	// Its 20 checks are there from the second minute on: before, a share says nothing.
+	if got := script[string](p, `[...document.querySelectorAll('tbody tr')].filter(r => r.cells[7].textContent !== '0 %').map(r => r.cells[7].textContent + (r.querySelector('.mark--bad') ? '!' : '')).join(' ')`); got != "50.0 %! 50.0 %! 50.0 %! 50.0 %! 50.0 %! 50.0 %" {
+		p.T.Errorf("the table says %q", got)
+	}
+	if n := script[int](p, `document.querySelectorAll('#m-end').length && [...document.querySelectorAll('.bar [fill*="m-dead"]')].length`); n != 5 {
+		p.T.Errorf("%d bars are marked", n)
+	}
+	p.accessible()
+	p.visit(at("volume"))
+	p.says("Checks around the alert", "Usual: 4", "Found", "Usual 4 a minute", "Above usual")
+	if got := script[float64](p, height); got < 3 || got > 5 {
+		p.T.Errorf("the line is at %v of 4", got)
+	}
+	if got := script[string](p, readout); got != "Usual: 4, the dashed line" {
+		p.T.Errorf("focus on the line says %q", got)
+	}
+	if n := script[int](p, `document.querySelectorAll('.chart').length`); n != 1 {
+		p.T.Errorf("%d plots", n)
+	}
+	p.accessible()
 }
 
 func alertRules(p *tab) {

@@ -23,6 +23,7 @@ type plot struct {
 	Bars      []bar
 	Labels    []label
 	Raised    *label // when an alert was raised; nil: this is about none
+	Bound     *bound // what the bars are held against; nil: nothing
 }
 
 // raise marks a moment in the plot of a series.
@@ -66,13 +67,16 @@ type part struct {
 
 type label struct{ X, Word, Class, Anchor string }
 
-// kinds are the verdicts as the page groups them, in the order of the stack.
-// Color is never alone: each but the first has a pattern.
-var kinds = [...]struct {
+// kind is some verdicts that are one to people.
+type kind struct {
 	ID, Word, Class string
 	Codes           []halberd.VerdictCode
 	Help            string
-}{
+}
+
+// kinds are the verdicts as the page groups them, in the order of the stack.
+// Color is never alone: each but the first has a pattern.
+var kinds = [...]kind{
 	{"valid", "Valid", "v-valid", []halberd.VerdictCode{halberd.Valid}, ""},
 	{"rate", "Rate limited", "v-rate", []halberd.VerdictCode{halberd.RateLimited, halberd.QuotaExceeded},
 		"The key asked for more than its limit or quota. Raise it, or let the client back off."},
@@ -106,6 +110,11 @@ func rowID(t time.Time) string { return "t-" + t.UTC().Format("20060102T1504") }
 
 // newPlot draws the kinds from first to last of a series.
 func newPlot(id, title string, s *halberd.UsageSeries, first, last, height int) plot {
+	return newPlotHeld(id, title, s, first, last, height, nil)
+}
+
+// newPlotHeld is newPlot with the line of a measure, if there is one.
+func newPlotHeld(id, title string, s *halberd.UsageSeries, first, last, height int, m *measure) plot {
 	p := plot{ID: id, Title: title, Height: height, Base: float64(height - 24)}
 	var most, all int64
 	for _, pt := range s.Points {
@@ -127,10 +136,21 @@ func newPlot(id, title string, s *halberd.UsageSeries, first, last, height int) 
 	}
 	p.Rest = count(all) + " from " + span + ", UTC"
 	p.Aria = title + ", " + span + ". Each bar leads to its row in the table."
-	top := p.scale(most)
+	reach := float64(most)
+	if m != nil {
+		reach = max(reach, m.Line)
+	}
+	top := p.scale(reach)
+	if m != nil {
+		p.hold(m, top)
+	}
 	width := 100 / float64(max(len(s.Points), 1))
 	for i, pt := range s.Points {
-		p.Bars = append(p.Bars, p.bar(pt, s.Step, float64(i)*width, width, top, first, last))
+		b := p.bar(pt, s.Step, float64(i)*width, width, top, first, last)
+		if m != nil {
+			b.Says, b.Readout = b.Says+". "+m.Word, b.Readout+" · "+m.Word
+		}
+		p.Bars = append(p.Bars, b)
 	}
 	p.label(s, width)
 	return p
@@ -147,9 +167,9 @@ func (p *plot) fill(kind int) string {
 const readoutRoom = 32 // pixels above the plot
 
 // scale makes four steps of 1, 2, 2.5 or 5 × 10ⁿ and returns the height of one.
-func (p *plot) scale(most int64) (pixels float64) {
-	step := niceStep(float64(max(most, 1)) / 4)
-	steps := math.Ceil(float64(max(most, 1)) / step)
+func (p *plot) scale(most float64) (pixels float64) {
+	step := niceStep(max(most, 1) / 4)
+	steps := math.Ceil(max(most, 1) / step)
 	pixels = (p.Base - readoutRoom) / (step * steps)
 	for i := 0.0; i <= steps; i++ {
 		y := p.Base - i*step*pixels

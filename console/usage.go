@@ -68,6 +68,7 @@ type usageView struct {
 	KeptFrom string
 	CSV      string
 	Used     []usedKey
+	Measure  *measure // a column of its own; nil: none
 }
 
 // reason is one kind of refusal and what to do about it.
@@ -81,6 +82,8 @@ type usageRow struct {
 	ID, When string
 	Counts   [len(kinds)]int64
 	Share    string
+	Measured string // what an alert's rule looked at
+	Reached  bool   // and it was enough
 }
 
 // usedKey is one of the keys that were used last.
@@ -160,13 +163,16 @@ func (v *usageView) read(s *halberd.UsageSeries) {
 	if !s.KeptFrom.IsZero() {
 		v.KeptFrom = day(s.KeptFrom)
 	}
-	for _, pt := range slices.Backward(s.Points) {
+	for i, pt := range slices.Backward(s.Points) {
 		n := sums(pt.Counts)
 		var all int64
 		for _, c := range n {
 			all += c
 		}
-		row := usageRow{rowID(pt.Start), spanWord(pt.Start, s.Step), n, share(all-n[0], all)}
+		row := usageRow{ID: rowID(pt.Start), When: spanWord(pt.Start, s.Step), Counts: n, Share: share(all-n[0], all)}
+		if v.Measure != nil {
+			row.Measured, row.Reached = v.Measure.at(i)
+		}
 		if len(v.Rows) < 7 || len(s.Points) <= 9 { // one or two rows are not worth a fold
 			v.Rows = append(v.Rows, row)
 		} else {
