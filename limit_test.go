@@ -2,6 +2,7 @@ package halberd_test
 
 import (
 	"slices"
+	"strings"
 	"testing"
 	"time"
 
@@ -244,4 +245,36 @@ func TestLimitsOfAnySortAllocateNothing(t *testing.T) {
 	}); n != 0 && !racing {
 		t.Errorf("%v allocations", n)
 	}
+}
+
+// Who is told to wait passes afterwards; who never would is told so.
+func TestAReasonDoesNotSayToWaitInVain(t *testing.T) {
+	w := fixture.New(t)
+	k := w.Make(halberd.NewKey{
+		RateLimits: limited(halberd.RateLimit{Limit: 10, WindowSeconds: 60}),
+		Quota:      halberd.Some(&halberd.Quota{Limit: 15, Refill: halberd.RefillMonth}),
+	}).Secret
+	quota := w.Make(halberd.NewKey{Quota: halberd.Some(&halberd.Quota{Limit: 15, Refill: halberd.RefillMonth})}).Secret
+	ask(w, k, 8)
+	ask(w, quota, 8)
+	for _, c := range []struct {
+		key  halberd.Secret
+		cost int64
+		code halberd.VerdictCode
+		wait bool
+	}{
+		{k, 3, halberd.RateLimited, true},
+		{k, 11, halberd.RateLimited, false},
+		{quota, 8, halberd.QuotaExceeded, true},
+		{quota, 16, halberd.QuotaExceeded, false},
+	} {
+		v := ask(w, c.key, c.cost)
+		if v.Code != c.code || (v.RetryAfter > 0) != c.wait || waits(v.Reason) != c.wait {
+			t.Errorf("cost %d: %s, retry after %v, %q", c.cost, v.Code, v.RetryAfter, v.Reason)
+		}
+	}
+}
+
+func waits(reason string) bool {
+	return strings.Contains(reason, ": wait, ") || strings.Contains(reason, ": wait for ")
 }

@@ -285,14 +285,24 @@ func (s *Service) decideWhat(ctx context.Context, c *Check, v *Verdict, e *entry
 	case err != nil:
 		return err
 	case code == RateLimited:
-		s.refuseKnown(v, e, RateLimited, "the key's rate limit is spent: wait, then retry with exponential backoff")
+		s.refuseKnown(v, e, RateLimited, orNever(v, "the key's rate limit is spent: wait, then retry with exponential backoff",
+			"the call costs more than the key's rate limit ever lets through at once: waiting does not help, ask for a larger burst"))
 	case code == QuotaExceeded:
-		s.refuseKnown(v, e, QuotaExceeded, "what is left of the key's quota is not enough: wait for its refill, or ask for a larger one")
+		s.refuseKnown(v, e, QuotaExceeded, orNever(v, "what is left of the key's quota is not enough: wait for its refill, or ask for a larger one",
+			"what is left of the key's quota is not enough, and no refill makes it so: ask for a larger one"))
 	default:
 		v.Code = Valid
 		s.use(e.ordinal, m.now.Unix(), c.ClientIP, c.UserAgent)
 	}
 	return nil
+}
+
+// orNever is what to do about a limit, by whether waiting ever helps.
+func orNever(v *Verdict, wait, never string) string {
+	if v.RetryAfter == 0 {
+		return never
+	}
+	return wait
 }
 
 // spend takes cost from every limit and from the quota, or from none of them.
