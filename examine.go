@@ -94,46 +94,65 @@ func (s *Service) Examine(ctx context.Context) (Examination, error) {
 	return x, outward(err)
 }
 
-// examineOwners hands note every organization and project.
+// examineOwners hands note every row but those of keys.
 func (s *Service) examineOwners(ctx context.Context, note func(id fmt.Stringer, bad error, times ...int64)) error {
+	const page = 1000
+	var buf packer
+	bad := func(r interface{ pack(*packer) }, mac [32]byte) error {
+		if s.seal.genuine(r, mac, &buf) {
+			return nil
+		}
+		return errMAC
+	}
 	return s.store.View(ctx, func(r Reader) error {
-		const page = 1000
-		var buf packer
-		bad := func(genuine bool) error {
-			if genuine {
-				return nil
-			}
-			return errMAC
-		}
-		for after := (OrganizationID{}); ; {
-			list, err := r.Organizations(after, page)
-			if err != nil {
-				return err
-			}
-			for i := range list {
-				o := &list[i]
-				note(o.ID, bad(s.seal.genuine(o, o.MAC, &buf)), o.CreatedAt)
-				after = o.ID
-			}
-			if len(list) < page {
-				break
-			}
-		}
-		for after := (ProjectID{}); ; {
-			list, err := r.Projects(OrganizationID{}, after, page, true)
-			if err != nil {
-				return err
-			}
-			for i := range list {
-				p := &list[i]
-				note(p.ID, bad(s.seal.genuine(p, p.MAC, &buf)), p.CreatedAt, p.DeletedAt)
-				after = p.ID
-			}
-			if len(list) < page {
-				return nil
-			}
-		}
+		return errors.Join(
+			pages(page, r.Organizations, func(o *OrganizationRecord) OrganizationID {
+				note(o.ID, bad(o, o.MAC), o.CreatedAt)
+				return o.ID
+			}),
+			pages(page, func(after ProjectID, limit int) ([]ProjectRecord, error) {
+				return r.Projects(OrganizationID{}, after, limit, true)
+			}, func(p *ProjectRecord) ProjectID {
+				note(p.ID, bad(p, p.MAC), p.CreatedAt, p.DeletedAt)
+				return p.ID
+			}),
+			pages(page, func(after MemberID, limit int) ([]MemberRecord, error) {
+				return r.Members(OrganizationID{}, after, limit, true)
+			}, func(m *MemberRecord) MemberID {
+				note(m.ID, bad(m, m.MAC), m.CreatedAt)
+				return m.ID
+			}),
+			pages(page, func(after WebhookID, limit int) ([]WebhookRecord, error) {
+				return r.Webhooks(OrganizationID{}, after, limit)
+			}, func(h *WebhookRecord) WebhookID {
+				note(h.ID, bad(h, h.MAC), h.CreatedAt)
+				return h.ID
+			}),
+			pages(page, func(after AlertRuleID, limit int) ([]AlertRuleRecord, error) {
+				return r.AlertRules(OrganizationID{}, after, limit, true)
+			}, func(a *AlertRuleRecord) AlertRuleID {
+				note(a.ID, bad(a, a.MAC), a.CreatedAt, a.DeletedAt)
+				return a.ID
+			}),
+		)
 	})
+}
+
+// pages reads a list to its end; each says where a row stands in it.
+func pages[Row, ID any](page int, read func(after ID, limit int) ([]Row, error), each func(*Row) ID) error {
+	var after ID
+	for {
+		list, err := read(after, page)
+		if err != nil {
+			return err
+		}
+		for i := range list {
+			after = each(&list[i])
+		}
+		if len(list) < page {
+			return nil
+		}
+	}
 }
 
 // examineJournal compares the journal with the keys that the database said

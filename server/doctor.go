@@ -400,8 +400,14 @@ func (d *doctor) rows(ctx context.Context) {
 	}
 	d.ok("pepper", "belongs to the database; its fingerprint is %s", x.Fingerprint)
 	for _, r := range x.Damaged {
-		d.fail("rows", fmt.Sprintf("%s was changed behind the server's back or is damaged (%s): it is refused", r.ID, r.Why),
-			"restore a backup, or make a new key and revoke this one")
+		remedy := "restore a backup"
+		switch kind, _, _ := strings.Cut(r.ID, "_"); kind {
+		case "key":
+			remedy += ", or make a new key and revoke this one"
+		case "whk", "rul":
+			remedy += ", or make another: this one does nothing"
+		}
+		d.fail("rows", fmt.Sprintf("%s was changed behind the server's back or is damaged (%s): it is refused", r.ID, r.Why), remedy)
 	}
 	if len(x.Damaged) == 0 {
 		d.ok("rows", "%s, every MAC right", quantity(x.Rows, "row"))

@@ -255,6 +255,28 @@ func TestTheDoctorSeesACertificateThatEnds(t *testing.T) {
 	}
 }
 
+func TestTheDoctorNamesDamagedRowsOfEveryKind(t *testing.T) {
+	_, trusting := hookReceived(t, "")
+	p := launchUnder(t, trusting, shortDir(t))
+	admin := adminKey(t, p.dir)
+	hook, _ := p.hook(admin, `{"url":"https://127.0.0.1/","events":["*"]}`)
+	a := p.call("POST", "/v1/members", admin, `{"email":"ops@example.com","role":"read"}`)
+	member := a.text("data", "member_id")
+	a = p.call("POST", "/v1/alert-rules", admin, `{"kind":"unused"}`)
+	rule := a.text("data", "alert_rule_id")
+	p.stop()
+	sql(t, p.dir, `UPDATE webhooks SET url = 'https://example.net/'`)
+	sql(t, p.dir, `UPDATE members SET role = 'admin'`)
+	sql(t, p.dir, `UPDATE alert_rules SET active = 0 WHERE id = (SELECT max(id) FROM alert_rules)`)
+	found, code := doctor(t, p.dir)
+	for _, id := range []string{hook, member, rule} {
+		if id == "" || code != 1 {
+			t.Fatalf("%q, exit %d", id, code)
+		}
+		expect(t, found, "rows", "fail", id, "its MAC is wrong")
+	}
+}
+
 func TestADamagedRowIsCountedAndItsKeyRefused(t *testing.T) {
 	p := serve(t, shortDir(t))
 	m := p.create("edited")
