@@ -10,6 +10,8 @@ import (
 	"sync"
 	"testing"
 
+	standardwebhooks "github.com/standard-webhooks/standard-webhooks/libraries/go"
+
 	"github.com/halberdhq/halberd/internal/pgtest"
 )
 
@@ -54,6 +56,27 @@ func TestAServerOnPostgreSQLStartsStopsAndIsExamined(t *testing.T) {
 	again.wants(kept, "VALID")
 	again.wants(revoked, "REVOKED")
 	again.create("by the recovered key")
+}
+
+// What happens reaches its receiver from a server on PostgreSQL as well: outbox,
+// relay, jobs and all.
+func TestEventsArriveSignedFromAServerOnPostgreSQL(t *testing.T) {
+	r, trusting := hookReceived(t, "")
+	p := launchUnder(t, trusting, shortDir(t), "--database", postgres.Empty(t))
+	_, secret := p.hook(adminKey(t, p.dir), `{"url":"`+r.URL+`/in","events":["key.created"]}`)
+	m := p.create("told of")
+	eventually(t, "the event", func() bool { return len(r.arrivals()) == 1 })
+	a := r.arrivals()[0]
+	wh, err := standardwebhooks.NewWebhook(secret)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := wh.Verify(a.body, a.header); err != nil || a.key() != m.id {
+		t.Errorf("%v: %s", err, a.body)
+	}
+	if code := p.stop(); code != 0 {
+		t.Errorf("exit %d:\n%s", code, p.log)
+	}
 }
 
 // Doctor and recover make nothing where a server never was.
