@@ -279,3 +279,23 @@ func TestADoctorWithoutAServerIsNoNode(t *testing.T) {
 	}
 	expect(t, found, "pepper", "fail", "does not belong to this store", "another node")
 }
+
+// A database that goes away while a node starts is waited for, whatever the node
+// was doing: reading, entering the list, becoming active, getting its first lease,
+// or making the tables of its jobs.
+func TestAStartOutlastsADatabaseThatGoesAway(t *testing.T) {
+	address := postgres.Empty(t)
+	name := address[strings.LastIndex(address, "/")+1 : strings.Index(address, "?")]
+	dir := shortDir(t)
+	m := func() made { p := serve(t, dir, "--database", address); defer p.stop(); return p.create("before") }()
+	for _, words := range []string{"pepper_fingerprint", "INSERT INTO nodes", "UPDATE nodes SET state", "UPDATE clock SET", "FROM organizations", "halberd_jobs"} {
+		fault := postgres.Server(t).Fault(t, words, 2)
+		p := serve(t, dir, "--database", fault.Address(name))
+		if !fault.Struck() {
+			t.Errorf("nobody says %q", words)
+		}
+		p.logs("waiting for it")
+		p.wants(m, "VALID")
+		p.stop()
+	}
+}

@@ -115,18 +115,28 @@ func (in *instance) run(ctx context.Context, hup <-chan os.Signal, stdout io.Wri
 	if o.SharedLimits, err = c.sharedLimits(in.log); err != nil {
 		return misused(err)
 	}
-	svc, err := begun(ctx, in.store, o)
-	if err != nil {
+	patient := patience{in.log, startPatience}
+	var svc *halberd.Service
+	if err := patient.with(ctx, func() (err error) {
+		svc, err = begun(ctx, in.store, o)
+		return err
+	}, nil); err != nil {
 		return err
 	}
-	made, err := svc.FirstStart(ctx, keepAdminKey(c.Data))
-	if err != nil {
+	made, kept := false, false
+	if err := patient.with(ctx, func() (err error) {
+		made, err = svc.FirstStart(ctx, func(s halberd.Secret) error {
+			kept = true
+			return keepAdminKey(c.Data)(s)
+		})
+		return err
+	}, func() bool { return !kept }); err != nil { // whether a key that is kept was made is not known
 		return errors.Join(err, svc.Close())
 	}
 	if in.console, err = in.pages(svc); err != nil {
 		return errors.Join(err, svc.Close())
 	}
-	if err := in.startJobs(ctx, c, svc); err != nil {
+	if err := patient.with(ctx, func() error { return in.startJobs(ctx, c, svc) }, nil); err != nil {
 		return errors.Join(err, svc.Close())
 	}
 	in.public.Store(in.routes(svc))

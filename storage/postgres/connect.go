@@ -23,10 +23,12 @@ const (
 	turnTime      = 10 * time.Second        // until an Update is the one of its process that runs
 	lockTime      = 5 * time.Second         // until it has the lock of the head
 	statementTime = 15 * time.Second
-	idleTime      = 10 * time.Second // between the statements of a transaction; then the database ends it
-	updateTime    = time.Minute      // for all that a transaction does before its commit
-	commitTime    = 30 * time.Second // until a commit that is still waited for is called unconfirmed
-	exchangeTime  = 10 * time.Second // for what nodes tell each other
+	idleTime      = 10 * time.Second       // between the statements of a transaction; then the database ends it
+	updateTime    = time.Minute            // for all that a transaction does before its commit
+	commitTime    = 30 * time.Second       // until a commit that is still waited for is called unconfirmed
+	exchangeTime  = 10 * time.Second       // for what nodes tell each other
+	startAgain    = 100 * time.Millisecond // before a start that lost the database is tried again; twice as long each time
+	startAtMost   = 2 * time.Second
 )
 
 // parse reads an address. Nothing of it is in the error: it may hold a password.

@@ -2,8 +2,11 @@ package postgres
 
 import (
 	"context"
+	"database/sql/driver"
 	"errors"
 	"fmt"
+	"io"
+	"net"
 	"time"
 
 	"github.com/jackc/pgx/v5/pgconn"
@@ -42,6 +45,22 @@ func lost(err error) bool {
 		return true
 	}
 	return false
+}
+
+// Away reports whether err says that the database could not be reached, or was
+// lost on the way, so that the same may succeed when it is back.
+func Away(err error) bool {
+	if errors.Is(err, ErrUnsuitable) || errors.Is(err, ErrNewer) {
+		return false
+	}
+	if e, ok := errors.AsType[*halberd.Error](err); ok {
+		return e.RetryAfter > 0 && e.Err != nil && lost(e.Err)
+	}
+	if code(err) != "" {
+		return lost(err)
+	}
+	_, network := errors.AsType[net.Error](err)
+	return network || pgconn.SafeToRetry(err) || errors.Is(err, driver.ErrBadConn) || errors.Is(err, io.EOF) || errors.Is(err, io.ErrUnexpectedEOF)
 }
 
 // refusal is what a failed write of one row means: a taken value, or a row that

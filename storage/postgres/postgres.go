@@ -123,23 +123,51 @@ func Open(ctx context.Context, address, dir string, options Options) (_ *Store, 
 	}
 	ctx, cancel := context.WithTimeout(ctx, options.StartTimeout)
 	defer cancel()
-	if err := prepare(ctx, config, options); err != nil {
+	if err := s.start(ctx, config, options); err != nil {
 		return nil, fmt.Errorf("opening the database: %w", err)
 	}
-	if err := s.connect(ctx, config, options.Connections); err != nil {
-		return nil, fmt.Errorf("opening the database: %w", err)
+	return s, nil
+}
+
+// start makes the database ready and connects to it. One that goes away meanwhile
+// is waited for like one that was never there; ctx bounds that.
+func (s *Store) start(ctx context.Context, config *pgxpool.Config, o Options) error {
+	for wait := startAgain; ; wait = min(2*wait, startAtMost) {
+		err := s.begun(ctx, config, o)
+		if !Away(err) || ctx.Err() != nil {
+			return err
+		}
+		s.closePools()
+		o.Log.Warn("the database went away during the start: waiting for it", "why", err)
+		again := time.NewTimer(wait)
+		select {
+		case <-ctx.Done():
+			again.Stop()
+			return err
+		case <-again.C:
+		}
+	}
+}
+
+// begun is one try of start.
+func (s *Store) begun(ctx context.Context, config *pgxpool.Config, o Options) error {
+	if err := prepare(ctx, config, o); err != nil {
+		return err
+	}
+	if err := s.connect(ctx, config, o.Connections); err != nil {
+		return err
 	}
 	if _, err := s.rewind(ctx); err != nil {
-		return nil, fmt.Errorf("opening the database: %w", err)
+		return err
 	}
 	findings, err := s.Durability(ctx)
 	if err != nil {
-		return nil, fmt.Errorf("opening the database: %w", err)
+		return err
 	}
 	for _, f := range findings {
-		options.Log.Warn("A REVOCATION MAY BE LOST with this database", "why", f)
+		o.Log.Warn("A REVOCATION MAY BE LOST with this database", "why", f)
 	}
-	return s, nil
+	return nil
 }
 
 // enter begins a call; the function it returns ends it.
@@ -189,11 +217,7 @@ func (s *Store) Close() error {
 func (s *Store) release() (err error) {
 	s.end()
 	s.late.Wait()
-	for _, p := range []*pgxpool.Pool{s.pool, s.control, s.loose} {
-		if p != nil {
-			p.Close()
-		}
-	}
+	s.closePools()
 	if s.keeper != nil {
 		err = s.keeper.Close()
 	}
@@ -201,4 +225,13 @@ func (s *Store) release() (err error) {
 		err = errors.Join(err, s.folder.Close())
 	}
 	return err
+}
+
+func (s *Store) closePools() {
+	for _, p := range []**pgxpool.Pool{&s.pool, &s.control, &s.loose} {
+		if *p != nil {
+			(*p).Close()
+			*p = nil
+		}
+	}
 }

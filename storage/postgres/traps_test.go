@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"log/slog"
 	"os"
 	"path/filepath"
 	"strings"
@@ -362,6 +363,27 @@ func TestAStartWaitsForTheDatabase(t *testing.T) {
 	}()
 	must(t, pg.Restart("fsync=off"))
 	must(t, <-opened)
+}
+
+// A database that goes away in the middle of a start, and is away for a few more
+// tries, is waited for like one that was never there.
+func TestAStartOutlastsADatabaseThatGoesAway(t *testing.T) {
+	for _, words := range []string{"pg_advisory_lock", "goose_db_version", "SELECT revision, mark FROM head", "current_setting('fsync')"} {
+		pg := server.Server(t)
+		address := server.Empty(t)
+		fault := pg.Fault(t, words, 3)
+		var log strings.Builder
+		s, err := postgres.Open(t.Context(), fault.Address(address[strings.LastIndex(address, "/")+1:strings.Index(address, "?")]), t.TempDir(),
+			postgres.Options{Log: slog.New(slog.NewTextHandler(&log, nil))})
+		if err != nil {
+			t.Errorf("lost at %q: %v", words, err)
+			continue
+		}
+		must(t, s.Close())
+		if !fault.Struck() || !strings.Contains(log.String(), "waiting for it") {
+			t.Errorf("lost at %q: %t; the log: %s", words, fault.Struck(), &log)
+		}
+	}
 }
 
 // A commit waits for its standby whatever the caller does and however long
