@@ -10,6 +10,7 @@ import (
 	"net/url"
 	"os"
 	"path/filepath"
+	"reflect"
 	"slices"
 	"strconv"
 	"strings"
@@ -224,6 +225,17 @@ func (c *Config) settings() []setting {
 		{"otlp_sample_ratio", "the part of requests that is traced, where their callers do not say: above 0, up to 1 (default 1)", ratio(&c.OTLPSampleRatio)},
 		{"shutdown_timeout", "how long a stop waits for requests under way (default 10s); read again on SIGHUP", span(&c.ShutdownTimeout)},
 	}
+}
+
+// differsIn are the names of the settings that have another value in o.
+func (c *Config) differsIn(o *Config) (names []string) {
+	mine, other := reflect.ValueOf(*c), reflect.ValueOf(*o)
+	for i := range mine.NumField() {
+		if f := mine.Type().Field(i); f.IsExported() && mine.Field(i).Interface() != other.Field(i).Interface() {
+			names = append(names, f.Tag.Get("yaml"))
+		}
+	}
+	return names
 }
 
 // sources are the places a Config comes from, in rising order of weight.

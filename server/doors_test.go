@@ -63,6 +63,9 @@ func TestDoorsGoByThePolicyThatWasReadLast(t *testing.T) {
 	writeBeside(t, beside, "halberd.yaml", "policy: "+policy+"\n")
 	p.reload("the configuration was read again\"")
 	wants("/b", 401)
+	if n := strings.Count(p.log.String(), "the configuration was read again\""); n != 2 {
+		t.Errorf("%d times, so what was refused is said to be read, too", n)
+	}
 	p.logs("named in trusted_proxies")
 	for _, args := range [][]string{{"--policy", filepath.Join(beside, "none.yaml")}, {"--policy", writeBeside(t, beside, "bad.yaml", "rules: 7\n")}} {
 		run(t, append([]string{"serve", "--data", shortDir(t), "--listen", "127.0.0.1:0"}, args...)...).refused(t, 2, "the policy")

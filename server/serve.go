@@ -428,13 +428,16 @@ func (in *instance) reload() {
 		in.log.Error("the configuration was read again and is refused: the former one stays", "why", err)
 		return
 	}
+	whole := true
 	if in.certs != nil && c.TLSCert != "" {
 		if err := in.certs.load(c.TLSCert, c.TLSKey); err != nil {
+			whole = false
 			in.log.Error("the certificate was read again and is refused: the former one stays", "why", err)
 			c.TLSCert, c.TLSKey = former.TLSCert, former.TLSKey
 		}
 	}
 	if err := in.openDoors(c); err != nil {
+		whole = false
 		in.log.Error("what gateways go by was read again and is refused: the former stays", "why", err)
 		c.TrustedProxies, c.Policy = former.TrustedProxies, former.Policy
 	}
@@ -451,9 +454,11 @@ func (in *instance) reload() {
 	in.config.Store(&next)
 	in.setLevel(next)
 	if c != next {
-		in.log.Warn("settings were changed that only a restart puts into effect")
+		in.log.Warn("settings were changed that only a restart puts into effect", "settings", strings.Join(next.differsIn(&c), " "))
 	}
-	in.log.Info("the configuration was read again")
+	if whole {
+		in.log.Info("the configuration was read again")
+	}
 }
 
 func (in *instance) setLevel(c Config) {

@@ -397,7 +397,7 @@ func TestAHangupReadsTheCertificateAndTheConfigurationAgain(t *testing.T) {
 	certificate(t, cert, key, "third")
 	write(t, config, "log_format: json\n")
 	hangup()
-	p.logs("only a restart puts into effect")
+	p.logs(`only a restart puts into effect" settings=log_format`)
 	if got := shown(); got != "third" {
 		t.Errorf("at last: %s", got)
 	}
