@@ -43,7 +43,7 @@ func (s *Server) Fault(t testing.TB, words string, refuse int) *Fault {
 		}
 	})
 	t.Cleanup(func() {
-		l.Close()
+		_ = l.Close()
 		f.cut()
 		f.done.Wait()
 	})
@@ -63,17 +63,17 @@ func (f *Fault) Struck() bool {
 }
 
 func (f *Fault) carry(in net.Conn) {
-	defer in.Close()
+	defer func() { _ = in.Close() }()
 	out, err := new(net.Dialer).DialContext(context.Background(), "tcp", fmt.Sprintf("127.0.0.1:%d", f.server.port))
 	if err != nil {
 		return
 	}
-	defer out.Close()
+	defer func() { _ = out.Close() }()
 	if !f.keep(in, out) {
 		return
 	}
 	f.done.Go(func() {
-		defer in.Close()
+		defer func() { _ = in.Close() }()
 		_, _ = io.Copy(in, out)
 	})
 	said := make([]byte, 64<<10)
@@ -121,7 +121,7 @@ func (f *Fault) cut() {
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	for c := range f.open {
-		c.Close()
+		_ = c.Close()
 	}
 	clear(f.open)
 }
