@@ -59,6 +59,9 @@ func (x *exchange) channels() ([]halberd.Webhook, error) {
 		return nil, nil
 	}
 	list, err := x.c.svc.ListWebhooks(x.r.Context(), x.by, halberd.OrganizationID{}, halberd.Page{Limit: 1000})
+	for i := range list.List {
+		list.List[i].URL = addressWord(list.List[i].URL)
+	}
 	return list.List, err
 }
 

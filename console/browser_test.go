@@ -46,6 +46,16 @@ func newSite(t testing.TB) *site {
 	return newSiteWith(t, nil)
 }
 
+// posting judges as a server that sends email does.
+type posting struct{ *notify.Webhooks }
+
+func (p posting) Judge(ctx context.Context, address string) error {
+	if strings.HasPrefix(address, "mailto:") {
+		return nil
+	}
+	return p.Webhooks.Judge(ctx, address)
+}
+
 // newSiteWith is newSite with further options of the console.
 func newSiteWith(t testing.TB, further func(*fixture.Clock, *console.Options)) *site {
 	t.Helper()
@@ -55,7 +65,7 @@ func newSiteWith(t testing.TB, further func(*fixture.Clock, *console.Options)) *
 	}
 	hooks := notify.NewWebhooks(notify.Options{})
 	t.Cleanup(hooks.Close)
-	s := &site{World: fixture.With(t, store, fixture.NewClock(), halberd.Options{Endpoints: hooks})}
+	s := &site{World: fixture.With(t, store, fixture.NewClock(), halberd.Options{Endpoints: posting{hooks}})}
 	var pages, api http.Handler
 	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		if console.Serves(r.URL.Path) {

@@ -152,7 +152,7 @@ type refusal struct {
 var fieldWords = map[string]string{
 	"label": "the name", "ip_allow": "the list", "rate_limits": "the limit", "expires_at": "the end",
 	"expires_in_days": "the end", "admin_key": "the admin key", "external_id": "the external id",
-	"window_seconds": "the span",
+	"window_seconds": "the span", "url": "the address",
 }
 
 // message is what a person may read of an error.
@@ -160,8 +160,8 @@ func message(err error) string {
 	var text string
 	if e, ok := asError(err); ok {
 		text = e.Message
-		if word := fieldWords[e.Field]; word != "" { // the page's word for it, not the API's
-			text = word + strings.TrimPrefix(text, e.Field)
+		if rest, begins := strings.CutPrefix(text, e.Field); begins && fieldWords[e.Field] != "" {
+			text = fieldWords[e.Field] + rest // the page's word for it, not the API's
 		}
 	}
 	if text == "" || halberd.CodeOf(err) == halberd.CodeInternal {

@@ -141,7 +141,7 @@ var did = map[halberd.Action]string{
 	halberd.ActionDeleteWebhook: "deleted", halberd.ActionTestWebhook: "tested", halberd.ActionRedeliver: "delivered again", halberd.ActionDisableWebhook: "disabled",
 	halberd.ActionAcknowledgeAlert: "acknowledged", halberd.ActionSilenceAlert: "silenced",
 	halberd.ActionCreateAlertRule: "created", halberd.ActionUpdateAlertRule: "changed", halberd.ActionDeleteAlertRule: "deleted",
-	halberd.ActionUpdateSelf: "changed their own profile", halberd.ActionStart: "was started", halberd.ActionRecover: "was recovered",
+	halberd.ActionUpdateSelf: "changed their own profile", halberd.ActionStart: "made", halberd.ActionRecover: "made anew",
 }
 
 func (x *exchange) event(e *halberd.AuditEvent, people map[string]string) eventRow {
@@ -206,7 +206,7 @@ func (x *exchange) event(e *halberd.AuditEvent, people map[string]string) eventR
 }
 
 // madeFields are what a person would ask for first of something new, in this order.
-var madeFields = [...]string{"role", "scopes", "resources", "expires_at", "key_prefix"}
+var madeFields = [...]string{"role", "scopes", "resources", "expires_at", "key_prefix", "url", "kind"}
 
 // fieldNames are the page's words for fields whose own are not.
 var fieldNames = map[string]string{

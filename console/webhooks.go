@@ -31,17 +31,20 @@ var formats = map[halberd.WebhookFormat]string{
 }
 
 func (x *exchange) hookRow(h *halberd.Webhook, people map[string]string) hookRow {
-	r := hookRow{Webhook: *h, Host: h.URL, Lang: formats[h.Format], Made: person(h.CreatedBy, people) + ", " + day(h.CreatedAt)}
+	r := hookRow{Webhook: *h, Lang: formats[h.Format], Made: person(h.CreatedBy, people) + ", " + day(h.CreatedAt)}
+	r.URL = addressWord(h.URL)
+	r.Host = r.URL
 	if u, err := url.Parse(h.URL); err == nil && u.Host != "" {
 		r.Host = u.Host
-	} else {
-		r.Host = strings.TrimPrefix(h.URL, "mailto:")
 	}
 	if x.now.Before(h.PreviousSecretUntil) {
 		r.Old = exact(h.PreviousSecretUntil)
 	}
 	return r
 }
+
+// addressWord is an address as people write it: a mailbox is no URL to them.
+func addressWord(address string) string { return strings.TrimPrefix(address, "mailto:") }
 
 func webhooksPage(x *exchange) error {
 	list, err := x.c.svc.ListWebhooks(x.r.Context(), x.by, halberd.OrganizationID{}, halberd.Page{Limit: 100, Cursor: x.r.URL.Query().Get("cursor")})
@@ -73,11 +76,15 @@ func (x *exchange) hook() (halberd.Webhook, error) {
 type hookForm struct{ Format, URL, Events string }
 
 func readHookForm(x *exchange) hookForm {
-	f := hookForm{Format: x.form("format"), URL: strings.TrimSpace(x.form("url")), Events: x.form("events")}
-	if f.Format == string(halberd.FormatEmail) && strings.Contains(f.URL, "@") && !strings.Contains(f.URL, ":") {
-		f.URL = "mailto:" + f.URL
+	return hookForm{Format: x.form("format"), URL: strings.TrimSpace(x.form("url")), Events: x.form("events")}
+}
+
+// address is what was typed, as the Service takes it.
+func (f hookForm) address() string {
+	if f.Format == string(halberd.FormatEmail) {
+		return "mailto:" + addressWord(f.URL)
 	}
-	return f
+	return f.URL
 }
 
 type hookFormView struct {
@@ -106,7 +113,7 @@ func (p problems) hookRefused(err error) error {
 	e, ok := asError(err)
 	switch {
 	case ok && e.Code == halberd.CodeInvalid && (e.Field == "url" || e.Field == "events"):
-		p[e.Field] = message(err)
+		p[e.Field] = strings.ReplaceAll(message(err), "mailto: and an address, such as mailto:", "an email address, such as ")
 	case ok && e.Code == halberd.CodeForbidden:
 		return err
 	default:
@@ -125,7 +132,7 @@ func newWebhookPage(x *exchange) error {
 func createWebhook(x *exchange) error {
 	v := hookFormView{Form: readHookForm(x), Problems: problems{}, Once: x.form("once")}
 	made, err := x.c.svc.CreateWebhook(x.r.Context(), x.once("create webhook", v.Once), halberd.NewWebhook{
-		URL: v.Form.URL, Format: halberd.WebhookFormat(v.Form.Format), Events: lines(v.Form.Events),
+		URL: v.Form.address(), Format: halberd.WebhookFormat(v.Form.Format), Events: lines(v.Form.Events),
 	})
 	if e, ok := asError(err); ok && e.Code == halberd.CodeIdempotencyReplay {
 		x.say("This form was sent before: the webhook was made then, and its secret was shown then. Rotate it for a new secret.")
@@ -160,7 +167,7 @@ func editWebhookPage(x *exchange) error {
 		return err
 	}
 	row := x.hookRow(&h, nil)
-	return x.showHookForm(http.StatusOK, hookFormView{Edit: &row, Form: hookForm{string(h.Format), h.URL, strings.Join(h.Events, "\n")}})
+	return x.showHookForm(http.StatusOK, hookFormView{Edit: &row, Form: hookForm{string(h.Format), row.URL, strings.Join(h.Events, "\n")}})
 }
 
 func editWebhook(x *exchange) error {
@@ -170,13 +177,14 @@ func editWebhook(x *exchange) error {
 	}
 	row := x.hookRow(&h, nil)
 	v := hookFormView{Edit: &row, Form: readHookForm(x), Problems: problems{}}
+	v.Form.Format = string(h.Format)
 	version, err := strconv.ParseInt(x.form("version"), 10, 64)
 	if err != nil {
 		return halberd.Invalid("version", "must be the one that the form had")
 	}
 	p := halberd.WebhookPatch{Events: halberd.Some(lines(v.Form.Events))}
-	if v.Form.URL != h.URL { // of Slack's the form has only what may be shown
-		p.URL = halberd.Some(v.Form.URL)
+	if v.Form.address() != h.URL { // of Slack's the form has only what may be shown
+		p.URL = halberd.Some(v.Form.address())
 	}
 	if slices.Equal(p.Events.Value, h.Events) {
 		p.Events.Set = false
@@ -185,7 +193,6 @@ func editWebhook(x *exchange) error {
 		if err := v.Problems.hookRefused(err); err != nil {
 			return err
 		}
-		v.Form.Format = string(h.Format)
 		return x.showHookForm(http.StatusConflict, v)
 	}
 	x.say("Saved.")

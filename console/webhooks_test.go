@@ -95,6 +95,7 @@ func webhooks(p *tab) {
 			p.T.Errorf("%s has the secret", page)
 		}
 	}
+	p.says("created a webhook " + endpoint)
 	p.visit(at)
 	p.press("Send a test", true)
 	p.says("A test event is on its way")
@@ -135,6 +136,34 @@ func webhooks(p *tab) {
 	p.says("Active. It is sent what happens from now on.")
 	p.press("Delete webhook", true)
 	p.says("is deleted", "No webhook")
+	p.press("Create webhook", true)
+	p.choose("Email")
+	p.fill("Address", "nobody")
+	p.press("Create webhook", true)
+	p.says("Not saved", "The address must be an email address, such as ops@example.com.")
+	p.fill("Address", "oncall@waypost.example")
+	p.press("Create webhook", true)
+	p.says("oncall@waypost.example")
+	p.accessible()
+	p.silent("mailto:")
+	if _, h := p.hook(); h["format"] != "email" || h["url"] != "mailto:oncall@waypost.example" {
+		p.T.Errorf("the API says %v", h)
+	}
+	p.visit("/settings/webhooks")
+	p.says("oncall@waypost.example", "Email", "Active")
+	p.press("oncall@waypost.example", true)
+	p.press("Edit", true)
+	p.silent("signing secret")
+	if got := script[string](p, `document.querySelector('#url').value`); got != "oncall@waypost.example" {
+		p.T.Errorf("the form has %q", got)
+	}
+	p.fill("Events", "alert.*")
+	p.press("Save", true)
+	p.says("Saved.", "alert.*")
+	if _, h := p.hook(); h["url"] != "mailto:oncall@waypost.example" || len(h["events"].([]any)) != 1 { //nolint:forcetypeassert // a list in /v1
+		p.T.Errorf("the API says %v", h)
+	}
+	p.press("Delete webhook", true)
 	if list := p.listed("/v1/webhooks"); len(list) != 0 {
 		p.T.Errorf("the API says %v", list)
 	}
