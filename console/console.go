@@ -34,6 +34,9 @@ type Options struct {
 	Provider Provider
 	// Version is shown on the sign-in page.
 	Version string
+	// AdminKeyLeft reports whether the file of the admin key is still on the server,
+	// which operators are told of. Nil: there is none.
+	AdminKeyLeft func() bool
 }
 
 // Console serves the pages. Make one with New.
@@ -44,6 +47,7 @@ type Console struct {
 	closed    string
 	version   string
 	flows     *flows // nil: no provider
+	keyLeft   func() bool
 	sessions  *scs.SessionManager
 	templates *templates
 	assets    http.Handler
@@ -77,7 +81,7 @@ func New(svc *halberd.Service, kept halberd.Sessions, o Options) (*Console, erro
 		return nil, err
 	}
 	c := &Console{
-		svc: svc, log: o.Log, public: public, closed: o.Closed, version: o.Version,
+		svc: svc, log: o.Log, public: public, closed: o.Closed, version: o.Version, keyLeft: o.AdminKeyLeft,
 		templates: tmpl, assets: files, mux: http.NewServeMux(),
 	}
 	if c.log == nil {

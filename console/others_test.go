@@ -255,10 +255,10 @@ func inviteAcceptDemote(p *tab) {
 
 func projects(p *tab) {
 	p.visit("/settings/projects")
-	p.press("New project", true)
+	p.press("Create project", true)
 	p.fill("Name", "Staging")
 	p.fill("Key prefix", "hrdly")
-	p.press("Create", true)
+	p.press("Create project", true)
 	p.says("Staging is ready.", "No keys in Staging yet", "hrdly_")
 	p.press("Create API Key", true)
 	p.fill("Name", "Robot")

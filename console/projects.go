@@ -52,7 +52,7 @@ type projectView struct {
 
 func (x *exchange) showProject(status int, v projectView) error {
 	v.Area, v.Operator, v.Admin = x.area, x.me.Operator, x.me.Role == halberd.ScopeAdmin
-	title := "New project"
+	title := "Create project"
 	if v.Edit != nil {
 		title = v.Edit.Name
 		var err error

@@ -60,6 +60,7 @@ type frame struct {
 	Revision int64
 	Notice   string
 	Admin    bool // the member may write
+	KeyLeft  bool // the file of the admin key is still on the server
 	View     any
 }
 
@@ -92,6 +93,7 @@ func (x *exchange) write(status int, name, title, here string, view any, compres
 		}
 		f.Notice = x.c.sessions.PopString(x.r.Context(), sessionNotice)
 		f.Admin = x.me.Role == halberd.ScopeAdmin
+		f.KeyLeft = x.me.Operator && (name == "keys.html" || name == "hygiene.html") && x.c.keyLeft != nil && x.c.keyLeft()
 	}
 	page := x.c.templates.pages[name]
 	if page == nil {

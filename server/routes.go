@@ -3,6 +3,7 @@ package server
 import (
 	"encoding/json"
 	"net/http"
+	"path/filepath"
 	"runtime/debug"
 	"strings"
 	"time"
@@ -43,6 +44,7 @@ func (in *instance) routes(svc *halberd.Service) *routes {
 func (in *instance) pages(svc *halberd.Service) (http.Handler, error) {
 	c := in.current()
 	o := console.Options{Log: in.log, PublicURL: c.PublicURL, Version: in.version, Closed: c.noSignIn()}
+	o.AdminKeyLeft = func() bool { return there(filepath.Join(c.Data, adminKeyFile)) }
 	var err error
 	if o.Provider, err = c.provider(); err != nil {
 		return nil, err

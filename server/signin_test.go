@@ -4,6 +4,8 @@ import (
 	"io"
 	"net/http"
 	"net/url"
+	"os"
+	"path/filepath"
 	"strings"
 	"testing"
 )
@@ -72,4 +74,31 @@ func (p *process) sends(path string, form url.Values) answer {
 		p.t.Fatal(err)
 	}
 	return answer{res.StatusCode, res.Header, string(text)}
+}
+
+// While the file of the admin key is there, operators are told of it where they
+// look most.
+func TestTheConsoleWarnsOfTheAdminKeysFile(t *testing.T) {
+	p := serve(t, shortDir(t))
+	in := p.sends("/first-member", url.Values{"admin_key": {adminKey(t, p.dir)}, "email": {"ana@example.com"}, "name": {"Ana"}, "password": {"correct horse battery"}})
+	cookie, _, _ := strings.Cut(in.header.Get("Set-Cookie"), ";")
+	warns := func(path string) bool {
+		a := p.call("GET", path, "", "", "Cookie", cookie)
+		if a.status != http.StatusOK {
+			t.Fatalf("%s: %d", path, a.status)
+		}
+		return strings.Contains(a.body, "The admin key is still in a file on the server")
+	}
+	if !warns("/settings/api-keys") || !warns("/settings/hygiene") {
+		t.Error("the console does not warn")
+	}
+	if warns("/settings/profile") {
+		t.Error("it warns on every page")
+	}
+	if err := os.Remove(filepath.Join(p.dir, "admin.key")); err != nil {
+		t.Fatal(err)
+	}
+	if warns("/settings/api-keys") {
+		t.Error("it warns of a file that is gone")
+	}
 }
