@@ -91,9 +91,15 @@ func (x *exchange) looks() []look {
 		return func(k *halberd.Key) []act { return []act{{word, at(k, "/edit"), ""}} }
 	}
 	age := func(t time.Time) string { return plural(int(x.now.Sub(t)/(24*time.Hour)), "day", "days") }
+	made := func(k *halberd.Key) string {
+		if x.now.Sub(k.CreatedAt) < 24*time.Hour {
+			return "Made today"
+		}
+		return "Made " + age(k.CreatedAt) + " ago"
+	}
 	return []look{
 		{
-			finding{ID: "soon", Title: "Expiring soon", Help: "Rotate or extend those in use, so that nothing stops. Let the others end.", All: "?expiry=soon"},
+			finding{ID: "soon", Title: "Expiring soon", Help: "Rotate or extend those in use, so that nothing stops. Let the others end.", All: "?state=active&sort=expires_at"},
 			halberd.KeyQuery{States: alive, ExpiresBefore: x.now.Add(month), Sort: halberd.KeySort{By: halberd.SortExpires}},
 			func(k *halberd.Key) (string, bool) {
 				return "Ends " + soon(k.ExpiresAt, x.now) + ", on " + day(k.ExpiresAt), k.ExpiresAt.After(x.now)
@@ -109,7 +115,7 @@ func (x *exchange) looks() []look {
 			finding{ID: "never", Title: "Never used", Help: "Made and forgotten, or stored somewhere nobody looks. Ask whoever made it, then revoke.", All: "?sort=last_used_at"},
 			halberd.KeyQuery{States: alive, UnusedSince: x.now, Sort: halberd.KeySort{By: halberd.SortCreated}},
 			func(k *halberd.Key) (string, bool) {
-				return "Made " + age(k.CreatedAt) + " ago", k.LastUsedAt.IsZero() && x.now.Sub(k.CreatedAt) > 24*time.Hour
+				return made(k), k.LastUsedAt.IsZero() && x.now.Sub(k.CreatedAt) > 24*time.Hour
 			},
 			func(k *halberd.Key) []act { return []act{revoke(k)} },
 		},
@@ -125,7 +131,7 @@ func (x *exchange) looks() []look {
 			finding{ID: "forever", Title: "Never expires", Help: "A key without an end works until someone remembers it.", All: "?sort=-expires_at"},
 			halberd.KeyQuery{States: alive, Sort: halberd.KeySort{By: halberd.SortExpires, Descending: true}},
 			func(k *halberd.Key) (string, bool) {
-				return "Made " + age(k.CreatedAt) + " ago", k.ExpiresAt.IsZero()
+				return made(k), k.ExpiresAt.IsZero()
 			},
 			edit("Set expiry"),
 		},

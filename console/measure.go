@@ -72,7 +72,7 @@ func (x *exchange) measured(a *halberd.Alert, rule *halberd.AlertRule, s *halber
 		}
 		return m, nil
 	case halberd.AlertErrors:
-		m := &measure{Title: "Refused within " + within, Column: "Within " + within, unit: " %"}
+		m := &measure{Title: "Refused within " + within + ", in %", Column: "Within " + within, unit: " %"}
 		return m, x.slide(m, a, s, window, func(c map[halberd.VerdictCode]int64) (float64, bool) {
 			all, bad := total(c), int64(0)
 			for code, n := range c {
@@ -125,7 +125,7 @@ func (x *exchange) measuredLimit(a *halberd.Alert, s *halberd.UsageSeries) (*mea
 	}
 	window := max(time.Minute, time.Duration(least.WindowSeconds)*time.Second)
 	allowed := float64(least.Limit) * window.Seconds() / float64(least.WindowSeconds)
-	m := &measure{Title: "Spent of its rate limit within " + spanWords(window), Column: "Spent", unit: " %"}
+	m := &measure{Title: "Spent of its rate limit within " + spanWords(window) + ", in %", Column: "Spent", unit: " %"}
 	return m, x.slide(m, a, s, window, func(c map[halberd.VerdictCode]int64) (float64, bool) {
 		if c[halberd.RateLimited] > 0 {
 			return 100, true

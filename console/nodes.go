@@ -33,8 +33,11 @@ func nodesPage(x *exchange) error {
 
 // heard is how long ago a node was heard of.
 func heard(ago time.Duration) string {
-	if ago < time.Second {
+	switch {
+	case ago < time.Second:
 		return "now"
+	case ago < 2*time.Minute: // a lease is a matter of seconds
+		return plural(int(ago/time.Second), "second", "seconds") + " ago"
 	}
-	return plural(int(ago/time.Second), "second", "seconds") + " ago"
+	return lasted(ago) + " ago"
 }

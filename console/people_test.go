@@ -423,7 +423,7 @@ func limitsWithoutScripts(p *tab) {
 func nodes(p *tab) {
 	p.visit("/settings/nodes")
 	p.accessible()
-	p.says("answers alone", "answers this page", "Active")
+	p.says("This server", "answers alone", "answers this page", "Active")
 	for _, n := range p.listed("/v1/nodes") {
 		p.says(fmt.Sprint(n["revision"]))
 	}
@@ -442,6 +442,8 @@ func hygiene(p *tab) {
 	p.Make(halberd.NewKey{Name: "Soon over", ExpiresInDays: halberd.Some(halberd.ExpiresIn(9))})
 	p.Make(halberd.NewKey{Name: "Mighty", Scopes: halberd.Some(halberd.MustScopes("admin")), ExpiresInDays: halberd.Some(halberd.ExpiresIn(60))})
 	p.Code(forever.Secret)
+	p.visit("/settings/hygiene")
+	p.says("Made today, by")
 	p.Clock.Pass(49 * time.Hour)
 	p.signIn()
 	p.visit("/settings/hygiene")
