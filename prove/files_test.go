@@ -57,3 +57,15 @@ func TestTheFilesForManyNodesAreTaken(t *testing.T) {
 		t.Errorf("%d nodes in the compose file", nodes)
 	}
 }
+
+// The proxy starts before the nodes have names: one that needs them at its start
+// is gone when they come.
+func TestTheProxyForManyNodesStartsBeforeThem(t *testing.T) {
+	exe, err := exec.LookPath("/usr/sbin/haproxy")
+	if err != nil {
+		t.Skip("HAProxy is not here: apt-get install haproxy")
+	}
+	if out, err := exec.CommandContext(t.Context(), exe, "-c", "-f", manyNodes+"haproxy.cfg").CombinedOutput(); err != nil {
+		t.Errorf("%v\n%s", err, out)
+	}
+}
