@@ -100,3 +100,36 @@ func TestS1_24_WhatCouldNotBeWrittenIsToldLater(t *testing.T) {
 		t.Errorf("%+v", a)
 	}
 }
+
+// What was counted before a server ended, or its node was lost, is looked at by
+// the next.
+func TestS1_24_TheMinutesOfARestartAreLookedAt(t *testing.T) {
+	w := watching(t)
+	k := w.Make(halberd.NewKey{})
+	_, err := w.Revoke(w.Ctx(), w.Admin, k.Key.ID, "", 0)
+	must(t, err)
+	w.minute(nil)
+	w.count("REVOKED", 1, k.Key.ID)
+	w.Clock.Pass(3 * time.Minute)
+	next, err := again(t, w.World)
+	must(t, err)
+	must(t, next.EvaluateAlerts(w.Ctx()))
+	if a := w.one(halberd.AlertEnded); a.Key != k.Key.ID {
+		t.Errorf("%+v", a)
+	}
+}
+
+// A clock that was set back by an hour does not stop alerts for an hour.
+func TestS1_24_AClockSetBackStopsNoAlerts(t *testing.T) {
+	w := watching(t)
+	k := w.Make(halberd.NewKey{})
+	_, err := w.Revoke(w.Ctx(), w.Admin, k.Key.ID, "", 0)
+	must(t, err)
+	w.minute(nil)
+	w.Clock.Pass(-time.Hour)
+	w.minute(nil)
+	w.minute(func() { w.count("REVOKED", 1, k.Key.ID) })
+	if a := w.one(halberd.AlertEnded); a.Key != k.Key.ID {
+		t.Errorf("%+v", a)
+	}
+}

@@ -8,6 +8,7 @@ import (
 	"maps"
 	"net/netip"
 	"slices"
+	"strconv"
 	"strings"
 	"time"
 
@@ -117,7 +118,13 @@ func (x *evaluation) look(r Reader) error {
 	}
 	w, minute := x.w, x.now.Unix()/60-1 // the last one that is complete
 	if w.keys == nil {
-		w.keys, w.last, w.minute = map[KeyID]*watched{}, map[incident]int64{}, minute-1
+		if w.minute, err = evaluatedThrough(r, minute-1); err != nil {
+			return err
+		}
+		w.keys, w.last = map[KeyID]*watched{}, map[incident]int64{}
+	}
+	if w.minute > minute { // the clock was set back
+		w.minute = minute - 1
 	}
 	if minute-w.minute > maxMinutes { // another node evaluated meanwhile, or none: what is stored is better
 		clear(w.keys)
@@ -146,6 +153,22 @@ func (x *evaluation) look(r Reader) error {
 	}
 	return nil
 }
+
+// evaluatedThrough is the last minute that any process evaluated: one that takes
+// over begins behind it. Where there was none it is usual.
+func evaluatedThrough(r Reader, usual int64) (int64, error) {
+	text, err := r.Meta(metaAlertsThrough)
+	if err != nil && !isAbsent(err) {
+		return 0, err
+	}
+	if minute, bad := strconv.ParseInt(text, 10, 64); bad == nil {
+		return minute, nil
+	}
+	return usual, nil
+}
+
+// metaAlertsThrough is the last minute that was evaluated and written.
+const metaAlertsThrough = "alerts_evaluated"
 
 // readRules reads the rules anew when one has changed.
 func (x *evaluation) readRules(r Reader) error {
@@ -715,8 +738,10 @@ func (x *evaluation) write(tx Tx) error {
 			ofRule[at.rule]++
 		}
 	}
-	_, err := tx.DropAlerts(x.now.Add(-alertsKept).Unix(), maxOpened)
-	return err
+	if _, err := tx.DropAlerts(x.now.Add(-alertsKept).Unix(), maxOpened); err != nil {
+		return err
+	}
+	return tx.SetMeta(metaAlertsThrough, strconv.FormatInt(x.w.minute, 10))
 }
 
 // over reports whether an alert's cause is over, and remembers when it was not.
