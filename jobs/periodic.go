@@ -2,6 +2,7 @@ package jobs
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"time"
 
@@ -17,9 +18,12 @@ type Task struct {
 	// Run does it. It ends when ctx does. An error is logged and counted, and the
 	// next run is when it is due.
 	Run func(ctx context.Context) error
+	// Within bounds one run; zero: ten minutes. On a database that nodes share it is
+	// also how long a run of a node that died keeps the others from the next.
+	Within time.Duration
 }
 
-// taskWithin bounds one run.
+// taskWithin bounds one run of a Task that does not say.
 const taskWithin = 10 * time.Minute
 
 // taskArgs is a run of a Task, as river keeps it.
@@ -57,15 +61,25 @@ type taskWorker struct {
 }
 
 // Timeout implements river.Worker.
-func (w *taskWorker) Timeout(*river.Job[taskArgs]) time.Duration { return taskWithin }
+func (w *taskWorker) Timeout(job *river.Job[taskArgs]) time.Duration {
+	for _, t := range w.runner.tasks {
+		if t.Name == job.Args.Name && t.Within > 0 {
+			return t.Within
+		}
+	}
+	return taskWithin
+}
 
 // Work implements river.Worker.
 func (w *taskWorker) Work(ctx context.Context, job *river.Job[taskArgs]) error {
 	for _, t := range w.runner.tasks {
 		if t.Name == job.Args.Name {
 			err := t.Run(ctx)
-			if ctx.Err() != nil {
+			if errors.Is(ctx.Err(), context.Canceled) {
 				return river.JobCancel(ctx.Err()) // the server stops; it is due again at the next start
+			}
+			if ctx.Err() != nil {
+				err = fmt.Errorf("it was ended after %s", w.Timeout(job))
 			}
 			w.runner.ran(t.Name, err)
 			if err != nil {

@@ -103,6 +103,23 @@ func TestTasksRunOnOneNodeAtATime(t *testing.T) {
 	}
 }
 
+// A task that does not end is ended, so that the next run is not kept waiting, and
+// that is a failure.
+func TestATaskThatHangsIsEndedAndHasFailed(t *testing.T) {
+	var said lockedBuffer
+	r := start(t, Options{
+		Database: SQLite(filepath.Join(t.TempDir(), "jobs.db")), Log: slog.New(slog.NewTextHandler(&said, nil)),
+		Tasks: []Task{{
+			Name: "hangs", Every: time.Hour, Within: 10 * time.Millisecond,
+			Run: func(ctx context.Context) error { <-ctx.Done(); return nil },
+		}},
+	})
+	eventually(t, "its end", func() bool { return r.Stats(t.Context()).Tasks["hangs"].Failed == 1 })
+	if got := r.Stats(t.Context()).Tasks["hangs"]; got.LastError == nil || !strings.Contains(said.String(), "it was ended after 10ms") {
+		t.Errorf("%+v\n%s", got, said.String())
+	}
+}
+
 func TestStopLeavesNothingBehind(t *testing.T) {
 	known := goleak.IgnoreCurrent()
 	r, err := Start(t.Context(), Options{Database: SQLite(filepath.Join(t.TempDir(), "jobs.db")), Tasks: []Task{

@@ -33,6 +33,10 @@ func (in *instance) jobsDatabase(c Config) jobs.Database {
 	return jobs.SQLite(filepath.Join(c.Data, jobsFile))
 }
 
+// evaluateWithin bounds one look at what was counted. With the rescue of a run whose
+// node died it is less than the minutes that the next one catches up with.
+const evaluateWithin = 2 * time.Minute
+
 // tasks is the housekeeping that is due every so often, on one node at a time.
 func (in *instance) tasks(svc *halberd.Service) []jobs.Task {
 	return []jobs.Task{
@@ -40,6 +44,6 @@ func (in *instance) tasks(svc *halberd.Service) []jobs.Task {
 		{Name: "tidy_events", Every: 10 * time.Minute, Run: func(ctx context.Context) error {
 			return untilDone(ctx, func() (bool, error) { return svc.TidyEvents(ctx, time.Duration(in.current().EventsDays)*24*time.Hour) })
 		}},
-		{Name: "evaluate_alerts", Every: time.Minute, Run: svc.EvaluateAlerts},
+		{Name: "evaluate_alerts", Every: time.Minute, Within: evaluateWithin, Run: svc.EvaluateAlerts},
 	}
 }
