@@ -59,6 +59,9 @@ func (d *Doors) require(svc *halberd.Service, a *Ask, c *halberd.Check, out *Ans
 		if !a.Trusted || a.Method == "" || a.Target == "" {
 			return d.blame(out, faultNotForwarded)
 		}
+		if a.Host == "" && p.namesHosts() {
+			return d.blame(out, faultNoHost)
+		}
 		m, found := p.match(a.Host, a.Method, a.Target)
 		if !found {
 			out.refuse(forbidden, halberd.CodeForbidden, m.why)

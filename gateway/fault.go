@@ -11,6 +11,7 @@ const (
 	faultTwoProjects
 	faultNothingAsked
 	faultNotForwarded
+	faultNoHost
 	faultQuery
 	faultClientsQuery
 	faults
@@ -23,6 +24,7 @@ var remedies = [faults]string{
 	faultTwoProjects:    "the URL that the gateway asks names one project and the policy another",
 	faultNothingAsked:   "nothing says what a key must be good for: add ?scopes= to the URL that the gateway asks, give a policy, or name the gateway in trusted_proxies so that the method it forwards is believed",
 	faultNotForwarded:   "the policy needs the method and the path of each request, from a proxy that is named in trusted_proxies: see docs/guide/gateways.md for the headers",
+	faultNoHost:         "the policy names hosts, and needs the host of each request: let the gateway forward it, see docs/guide/gateways.md for the headers",
 	faultQuery:          "the query of the URL that the gateway asks must be project, scopes and resource, each well formed",
 	faultClientsQuery:   "the gateway asks with its client's own query: end the URL that it asks with a query of your own, such as ?project=prj_…",
 }

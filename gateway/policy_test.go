@@ -1,6 +1,7 @@
 package gateway_test
 
 import (
+	"log/slog"
 	"strings"
 	"testing"
 
@@ -168,6 +169,8 @@ func TestAPolicyThatMakesNoSenseIsRefusedWithItsLine(t *testing.T) {
 // Doors: project, by the policy, for each host.
 func TestAPolicyNamesProjectsAndHosts(t *testing.T) {
 	s := open(t, "127.0.0.1")
+	var logs strings.Builder
+	s.relog(slog.New(slog.NewTextHandler(&logs, nil)))
 	second := s.Project("second")
 	home, other := s.key(halberd.NewKey{}), s.key(halberd.NewKey{Project: second.ID})
 	s.follow("project: " + s.Home.String() + "\nrules:\n  - path: /{all...}\n    scopes: []\n  - path: /{all...}\n    scopes: []\n    host: two.example.com\n    project: " + second.ID.String())
@@ -179,12 +182,15 @@ func TestAPolicyNamesProjectsAndHosts(t *testing.T) {
 		{home, "two.example.com, one.example.com", 403}, {home, "one.example.com, two.example.com", 403}, {home, "two.example.com:80:80", 403},
 		{home, "two.example.com..", 403}, {home, ".two.example.com", 403}, {home, "two..example.com", 403}, {home, " two.example.com", 401}, {home, "two.example.com/", 403},
 		{home, "tw%6f.example.com", 403}, {home, "two.example.com@one.example.com", 403}, {home, "[two.example.com]", 403}, {home, "[::1]:80", 200}, {home, "127.0.0.1:80", 200},
-		{other, "Two.Example.com.:8443", 200}, {other, "two.example.com.evil.org", 401}, {other, "", 403}, {home, "", 403},
+		{other, "Two.Example.com.:8443", 200}, {other, "two.example.com.evil.org", 401}, {other, "", 401}, {home, "", 401},
 		{s.Root.Reveal(), "one.example.com", 200}, {s.Root.Reveal(), "two.example.com", 200},
 	} {
 		if got := s.through(c.key, "GET", "/x", "X-Forwarded-Host", c.host); got != c.want {
 			t.Errorf("%s: %d, want %d", c.host, got, c.want)
 		}
+	}
+	if !strings.Contains(logs.String(), "the policy names hosts") {
+		t.Errorf("a gateway that states no host is not told so: %s", &logs)
 	}
 	// The gateway's URL may say the same project, and no other.
 	ask := func(project halberd.ProjectID, host string) int {

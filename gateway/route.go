@@ -31,13 +31,16 @@ type match struct {
 	why      string // it is refused
 }
 
+// namesHosts is true if what a request needs depends on its host.
+func (p *Policy) namesHosts() bool { return len(p.hosts) > 1 || p.hosts[""] == nil }
+
 // match finds the rule for a request. False: there is none, or there is no one
 // way to read the path; why says which. The most precise path decides, word
 // before {name} before {name...}, from the left; a method that it has no rule for
 // is refused, and not tried on a wider one.
 func (p *Policy) match(host, method, target string) (match, bool) {
 	tree := p.hosts[""]
-	if len(p.hosts) > 1 || tree == nil {
+	if p.namesHosts() {
 		name := plainHost(host)
 		if name == "" {
 			return match{why: msgUnlisted}, false
