@@ -50,7 +50,9 @@ func TestScreenshots(t *testing.T) {
 		{"hygiene", "/settings/hygiene"},
 		{"projects", "/settings/projects"},
 		{"project", "/settings/projects/" + s.Home.String()},
+		{"project-new", "/settings/projects/new"},
 		{"members", "/settings/members"},
+		{"leave", "/settings/members/" + s.person("Tomas Lindqvist").ID.String() + "/remove"},
 		{"nodes", "/settings/nodes"},
 		{"profile", "/settings/profile"},
 		{"audit", "/settings/audit"},
@@ -60,6 +62,13 @@ func TestScreenshots(t *testing.T) {
 	} {
 		p.look(page.name, folder, page.path)
 	}
+	p.visit("/settings/api-keys/new")
+	p.press("Create", true)
+	p.look("create-refused", folder, "")
+	p.fill("Name", "Nightly report")
+	p.choose("All resources")
+	p.press("Create", true)
+	p.look("secret", folder, "")
 }
 
 // inhabit gives the site a few weeks of life, as its people would, and returns the
@@ -202,7 +211,24 @@ func (s *site) alarm() (alert, rule, webhook string) {
 	return first.ID.String(), first.Rule.String(), hook.Webhook.ID.String()
 }
 
-// look takes a picture of a page in each of its dresses.
+// person is the member of a name.
+func (s *site) person(name string) halberd.Member {
+	s.T.Helper()
+	people, err := s.ListMembers(s.Ctx(), s.Admin, halberd.OrganizationID{}, halberd.Page{})
+	if err != nil {
+		s.T.Fatal(err)
+	}
+	for _, m := range people.List {
+		if m.Name == name {
+			return m
+		}
+	}
+	s.T.Fatalf("nobody is called %s", name)
+	return halberd.Member{}
+}
+
+// look takes a picture of a page in each of its dresses. An empty path is the page
+// that is there, for those that cannot be got again.
 func (p *tab) look(name, folder, path string) {
 	p.T.Helper()
 	for _, d := range []struct {
@@ -210,18 +236,20 @@ func (p *tab) look(name, folder, path string) {
 		width         int64
 	}{{"light", "light", 1280}, {"dark", "dark", 1280}, {"mobile", "light", 390}} {
 		call(p, emulation.SetEmulatedMedia, emulation.SetEmulatedMediaParams{
-			Features: []*emulation.MediaFeature{{Name: "prefers-color-scheme", Value: d.scheme}},
+			Features: []*emulation.MediaFeature{{Name: "prefers-color-scheme", Value: d.scheme}, {Name: "prefers-reduced-motion", Value: "reduce"}}, // no color on its way
 		})
 		run(p, chromedp.EmulateViewport(d.width, 900))
-		p.visit(path)
+		if path != "" {
+			p.visit(path)
+		}
 		if over := script[int](p, "document.documentElement.scrollWidth - innerWidth"); over > 0 {
-			p.T.Errorf("%s scrolls %d pixels sideways at a width of %d", path, over, d.width)
+			p.T.Errorf("%s scrolls %d pixels sideways at a width of %d", name, over, d.width)
 		}
 		if weak := script[[]string](p, faint); len(weak) > 0 {
-			p.T.Errorf("%s, %s: too little contrast: %q", path, d.dress, weak)
+			p.T.Errorf("%s, %s: too little contrast: %q", name, d.dress, weak)
 		}
 		if over := script[int](p, "Math.max(0, ...[...document.querySelectorAll('.table-wrap')].map(e => e.scrollWidth - e.clientWidth))"); over > 0 && d.width > 720 { // below they are cards
-			p.T.Errorf("a table of %s is %d pixels wider than its place at a width of %d", path, over, d.width)
+			p.T.Errorf("a table of %s is %d pixels wider than its place at a width of %d", name, over, d.width)
 		}
 		if folder == "" {
 			continue
