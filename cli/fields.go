@@ -19,6 +19,13 @@ var flagOf = map[string]struct{ flag, unit string }{
 	"project_id": {"project", ""}, "organization_id": {"organization", ""},
 }
 
+// spanned is what hb takes for an instant besides what the server does (ago and
+// ahead), by the field of /v1.
+var spanned = map[string]string{
+	"from": ", or a time ago such as 7d", "to": ", or a time ago such as 1h", "unused_since": ", or a time ago such as 90d",
+	"expires_before": ", or a time from now such as 30d",
+}
+
 var fieldWord = regexp.MustCompile(`^[a-z]+\b|\b[a-z]+(_[a-z]+)+\b`)
 
 // inFlags is err with the fields of /v1 that the server speaks of under the
@@ -43,5 +50,8 @@ func inFlags(cmd *cobra.Command, err error) error {
 		}
 		return "--" + to.flag
 	})
+	if strings.Contains(e.Message, "must be an instant") {
+		out.Message += spanned[e.Field]
+	}
 	return &out
 }
