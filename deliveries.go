@@ -143,8 +143,8 @@ func (s *Service) DueDeliveries(ctx context.Context, after Delivery, until time.
 // OpenDelivery reads what is to be sent, as it stands now: the address, the
 // secrets, and whether it may still be sent at all. It reports false when there
 // is nothing to do: the delivery is not pending any more or not due yet, or its
-// webhook was deleted or deactivated, its organization suspended, or the event
-// is not kept any more, for which it is canceled.
+// webhook was deleted or deactivated, its organization suspended, a row of theirs
+// damaged, or the event is not kept any more, for which it is canceled.
 func (s *Service) OpenDelivery(ctx context.Context, id DeliveryID) (out Outgoing, ok bool, err error) {
 	stopped := ""
 	err = s.store.View(ctx, func(r Reader) error {
@@ -153,6 +153,10 @@ func (s *Service) OpenDelivery(ctx context.Context, id DeliveryID) (out Outgoing
 	})
 	if isAbsent(err) {
 		return Outgoing{}, false, nil
+	}
+	if CodeOf(err) == CodeUnavailable { // a row that cannot be believed; it does not heal by being asked for again
+		s.log.Error("a delivery was canceled: a row it needs is damaged", "delivery", id, "why", err)
+		stopped, err = "what is kept of the webhook or its organization is damaged: the operator's log names it", nil
 	}
 	if err != nil {
 		return Outgoing{}, false, outward(err)
