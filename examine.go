@@ -16,11 +16,12 @@ type Examination struct {
 	Fingerprint string // of the pepper
 	Rows        int    // read, of every kind
 	Damaged     []Damage
+	Disabled    []Damage  // webhooks that the server made inactive, and why
 	Latest      time.Time // when the newest row was made or revoked
 	Journal     JournalState
 }
 
-// Damage is a row that must not be believed.
+// Damage is a row that must not be believed, or does not work.
 type Damage struct{ ID, Why string }
 
 // JournalState is how the journal of revocations stands to the database.
@@ -61,7 +62,7 @@ func (s *Service) Examine(ctx context.Context) (Examination, error) {
 		}
 		latest = max(latest, slices.Max(times))
 	}
-	if err := s.examineOwners(ctx, note); err != nil {
+	if err := s.examineOwners(ctx, &x, note); err != nil {
 		return Examination{}, outward(err)
 	}
 	var mu sync.Mutex // guards x, latest and revoked
@@ -95,7 +96,7 @@ func (s *Service) Examine(ctx context.Context) (Examination, error) {
 }
 
 // examineOwners hands note every row but those of keys.
-func (s *Service) examineOwners(ctx context.Context, note func(id fmt.Stringer, bad error, times ...int64)) error {
+func (s *Service) examineOwners(ctx context.Context, x *Examination, note func(id fmt.Stringer, bad error, times ...int64)) error {
 	const page = 1000
 	var buf packer
 	bad := func(r interface{ pack(*packer) }, mac [32]byte) error {
@@ -125,7 +126,10 @@ func (s *Service) examineOwners(ctx context.Context, note func(id fmt.Stringer, 
 			pages(page, func(after WebhookID, limit int) ([]WebhookRecord, error) {
 				return r.Webhooks(OrganizationID{}, after, limit)
 			}, func(h *WebhookRecord) WebhookID {
-				note(h.ID, bad(h, h.MAC), h.CreatedAt)
+				wrong := bad(h, h.MAC)
+				if note(h.ID, wrong, h.CreatedAt); wrong == nil && h.Stopped != "" {
+					x.Disabled = append(x.Disabled, Damage{ID: h.ID.String(), Why: h.Stopped})
+				}
 				return h.ID
 			}),
 			pages(page, func(after AlertRuleID, limit int) ([]AlertRuleRecord, error) {

@@ -160,6 +160,9 @@ func ruleThreshold(r *wire.AlertRule) string {
 		"error_share": " %", "limit_spent": " %", "volume": " times", "expiring": " days", "unused": " days",
 		"ended_key_used": " uses", "bad_keys": " bad keys",
 	}[r.Kind]
+	if *r.Threshold == 1 {
+		unit = strings.TrimSuffix(unit, "s")
+	}
 	return strconv.FormatFloat(*r.Threshold, 'f', -1, 64) + unit
 }
 

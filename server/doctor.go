@@ -412,6 +412,9 @@ func (d *doctor) rows(ctx context.Context) {
 	if len(x.Damaged) == 0 {
 		d.ok("rows", "%s, every MAC right", quantity(x.Rows, "row"))
 	}
+	for _, h := range x.Disabled {
+		d.warn("webhooks", fmt.Sprintf("%s was disabled and is sent nothing: %s", h.ID, h.Why), "see to its receiver, then hb webhooks update "+h.ID+" --active; or delete it")
+	}
 	d.journal(x.Journal)
 	const slack = 5 * time.Minute
 	if x.Latest.After(d.now.Add(slack)) {

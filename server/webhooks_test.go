@@ -92,6 +92,9 @@ func hookReceived(t *testing.T, hang string) (*hookReceiver, []string) {
 		r.mu.Lock()
 		r.came = append(r.came, arrival{time.Now(), q.URL.Path, q.Header.Clone(), body})
 		r.mu.Unlock()
+		if q.URL.Path == "/gone" {
+			w.WriteHeader(http.StatusGone)
+		}
 		if hang != "" && q.URL.Path == hang {
 			select {
 			case <-end:
@@ -182,6 +185,24 @@ func TestA85_AServerRefusesEndpointsInside(t *testing.T) {
 	body := `{"url":"mailto:ops@example.com","format":"email","events":["*"]}`
 	if a := p.call("POST", "/v1/webhooks", admin, body); a.status != 400 || !strings.Contains(a.body, "smtp_host") {
 		t.Errorf("email without a mail server: %d %s", a.status, a.body)
+	}
+}
+
+// The notice of a disabled webhook goes to other webhooks; where there is none the
+// operator learns of it.
+func TestTheDoctorNamesDisabledWebhooks(t *testing.T) {
+	r, trusting := hookReceived(t, "")
+	p := launchUnder(t, trusting, shortDir(t))
+	admin := adminKey(t, p.dir)
+	id, _ := p.hook(admin, `{"url":"`+r.URL+`/gone","events":["key.created"]}`)
+	p.create("unheard")
+	eventually(t, "the end of the webhook", func() bool {
+		return strings.Contains(p.call("GET", "/v1/webhooks/"+id, admin, "").body, `"active":false`)
+	})
+	found, code := doctor(t, p.dir)
+	expect(t, found, "webhooks", "warn", id, "410", "hb webhooks update "+id+" --active")
+	if code != 0 {
+		t.Errorf("exit %d of a warning", code)
 	}
 }
 
