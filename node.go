@@ -29,6 +29,7 @@ type node struct {
 	sealed atomic.Pointer[string]      // why it answers nothing any more; nil: it may
 	peers  atomic.Int64                // active nodes, this one too, as last read
 	lag    atomic.Int64                // revisions that the last renewal found unapplied
+	ahead  atomic.Int64                // nanoseconds of the own clock before the database's, at the last renewal
 	nudged chan struct{}               // has a value when somebody cannot wait for the loop's next turn
 	roster roster
 	waits  waits
@@ -248,6 +249,7 @@ func (n *node) renew(ctx context.Context) error {
 	case g.Revision < applied:
 		return n.seal(fmt.Errorf("the store is at revision %d, and this node has applied %d: %w", g.Revision, applied, ErrHistory))
 	}
+	n.compare(sent, n.clock(), g.Now)
 	n.told = max(n.told, applied)
 	n.lag.Store(g.Revision - applied)
 	if planted.Is(planted.AcknowledgedUnapplied) {
@@ -270,6 +272,29 @@ func (n *node) renew(ctx context.Context) error {
 	}
 	n.lease.Store(newLease(sent, length, g.Now))
 	return n.acknowledge(ctx)
+}
+
+// clockSlack is how far clocks may be apart without a word.
+const clockSlack = time.Minute
+
+// compare says when the own clock and the database's come to be far apart, and
+// when they do no more. No verdict depends on it: what begins and ends does so by
+// the database's, and leases by how long they last.
+func (n *node) compare(sent, back, database time.Time) {
+	ahead := time.Duration(0)
+	if d := time.Duration(sent.UnixNano() - database.UnixNano()); d > 0 {
+		ahead = d
+	} else if d := time.Duration(back.UnixNano() - database.UnixNano()); d < 0 {
+		ahead = d
+	}
+	was := time.Duration(n.ahead.Swap(int64(ahead)))
+	switch far := ahead.Abs() > clockSlack; {
+	case far == (was.Abs() > clockSlack):
+	case far:
+		n.log.Warn("THE CLOCK of this machine is not the database's: checks go by the database's; set the one that is wrong, and keep both right with NTP", "ahead", ahead)
+	default:
+		n.log.Info("the clock of this machine is the database's again", "ahead", ahead)
+	}
 }
 
 // fenced gives up the incarnation: the next turn enters again.

@@ -3,6 +3,7 @@ package halberd_test
 import (
 	"context"
 	"errors"
+	"log/slog"
 	"math"
 	"strings"
 	"sync/atomic"
@@ -517,6 +518,45 @@ func TestAKeyOfALostHistorySealsTheNodeThatLoadsAgain(t *testing.T) {
 		if err := a.Ready(); err == nil || !strings.Contains(err.Error(), "sealed") {
 			t.Errorf("not sealed: %v", err)
 		}
+	})
+}
+
+// a node whose clock is a year off judges as before, and says so, once; and
+// again when it is right.
+func TestAClockThatIsFarOffIsSaid(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		var log strings.Builder
+		var off atomic.Int64
+		s, err := halberd.New(t.Context(), memory.NewDatabase().OpenIn(memory.NewFolder()), halberd.Options{
+			FlushEvery: time.Hour, Pepper: pepper(), Lease: lease, Logger: slog.New(slog.NewTextHandler(&log, nil)),
+			Now: func() time.Time { return time.Now().Add(time.Duration(off.Load())) },
+		})
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer s.Close()
+		says := func(what string, warned, righted int, ahead time.Duration) {
+			t.Helper()
+			elapse(lease)
+			synctest.Wait()
+			if w, r := strings.Count(log.String(), "THE CLOCK"), strings.Count(log.String(), "database's again"); w != warned || r != righted {
+				t.Errorf("%s: %d warnings and %d all-clears, want %d and %d\n%s", what, w, r, warned, righted, &log)
+			}
+			if got := s.Stats().Node.Ahead; got != ahead {
+				t.Errorf("%s: it is %v ahead, want %v", what, got, ahead)
+			}
+		}
+		const year = 365 * 24 * time.Hour
+		says("in step", 0, 0, 0)
+		off.Store(int64(30 * time.Second))
+		says("half a minute", 0, 0, 30*time.Second)
+		off.Store(int64(year))
+		says("a year ahead", 1, 0, year)
+		says("still", 1, 0, year)
+		off.Store(-int64(year))
+		says("a year behind", 1, 0, -year)
+		off.Store(0)
+		says("right again", 1, 1, 0)
 	})
 }
 

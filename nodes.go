@@ -141,11 +141,12 @@ type NodeStats struct {
 	Waits       []int64       // changes by how long they waited, by WaitBounds
 	Waited      time.Duration // all of them together
 	Unconfirmed int64         // changes answered before every node had them
+	Ahead       time.Duration // of the own clock before the database's; negative: behind it
 }
 
 func (n *node) stats() *NodeStats {
 	st := &NodeStats{
-		Sealed: n.sealed.Load() != nil, Lease: n.length, Left: n.lease.Load().left(n.clock()), Nodes: n.active(), Lag: n.lag.Load(),
+		Sealed: n.sealed.Load() != nil, Lease: n.length, Left: n.lease.Load().left(n.clock()), Nodes: n.active(), Lag: n.lag.Load(), Ahead: time.Duration(n.ahead.Load()),
 		Waited: time.Duration(n.waits.sum.Load()), Unconfirmed: n.waits.short.Load(), Waits: make([]int64, len(n.waits.up)),
 	}
 	for i := range n.waits.up {

@@ -14,11 +14,11 @@ type instanceCollector struct{ in *instance }
 
 // What a scrape tells of the Service, the doors and the traces.
 type instanceDescs struct {
-	ready, keys, revision, damaged, checks, guesses *prometheus.Desc
-	usageFlushes, usageFailed, usageWaiting         *prometheus.Desc
-	usageDropped, forfeited, doors, spans           *prometheus.Desc
-	tasks, jobs, attempts, relayed, relayFailed     *prometheus.Desc
-	lease, nodes, lag, sealed, waits, unconfirmed   *prometheus.Desc
+	ready, keys, revision, damaged, checks, guesses      *prometheus.Desc
+	usageFlushes, usageFailed, usageWaiting              *prometheus.Desc
+	usageDropped, forfeited, doors, spans                *prometheus.Desc
+	tasks, jobs, attempts, relayed, relayFailed          *prometheus.Desc
+	ahead, lease, nodes, lag, sealed, waits, unconfirmed *prometheus.Desc
 }
 
 func describe() instanceDescs {
@@ -43,6 +43,7 @@ func describe() instanceDescs {
 		attempts:     d("delivery_attempts_total", "Attempts of this node to deliver an event.", "outcome"),
 		relayed:      d("deliveries_total", "Deliveries that this node has made of events."),
 		relayFailed:  d("relay_failures_total", "Times that events could not be made deliveries; they wait for the next."),
+		ahead:        d("clock_ahead_seconds", "How far this machine's clock is ahead of the database's; negative: behind it."),
 		lease:        d("lease_remaining_seconds", "How long this node may still answer without the database; 0: it answers nothing. Only with several nodes, as what follows."),
 		nodes:        d("nodes", "Active nodes, this one included."),
 		lag:          d("revisions_behind", "Changes that this node had not applied when it last renewed its lease."),
@@ -60,7 +61,7 @@ func (c *instanceCollector) Describe(out chan<- *prometheus.Desc) {
 		d.ready, d.keys, d.revision, d.damaged, d.checks, d.guesses,
 		d.usageFlushes, d.usageFailed, d.usageWaiting, d.usageDropped, d.forfeited, d.doors, d.spans,
 		d.tasks, d.jobs, d.attempts, d.relayed, d.relayFailed,
-		d.lease, d.nodes, d.lag, d.sealed, d.waits, d.unconfirmed,
+		d.ahead, d.lease, d.nodes, d.lag, d.sealed, d.waits, d.unconfirmed,
 	} {
 		out <- one
 	}
@@ -134,6 +135,7 @@ func (c *instanceCollector) node(out chan<- prometheus.Metric, d *instanceDescs,
 	gauge(d.lease, n.Left.Seconds())
 	gauge(d.nodes, float64(n.Nodes))
 	gauge(d.lag, float64(n.Lag))
+	gauge(d.ahead, n.Ahead.Seconds())
 	sealed := 0.0
 	if n.Sealed {
 		sealed = 1

@@ -23,6 +23,7 @@ import (
 	"github.com/halberdhq/halberd"
 	"github.com/halberdhq/halberd/internal/password"
 	"github.com/halberdhq/halberd/jobs"
+	"github.com/halberdhq/halberd/storage/postgres"
 )
 
 func (o Options) doctor() *cobra.Command {
@@ -126,7 +127,11 @@ func findings(ctx context.Context, c Config) ([]finding, error) {
 	case refused && strings.Contains(err.Error(), "pepper"):
 		d.fail("pepper", err.Error(), "copy the pepper of the server that made the database into "+d.dir())
 	case err != nil:
-		d.fail("database", err.Error(), "")
+		remedy := ""
+		if postgres.Away(err) {
+			remedy = "see that it runs, and that this machine reaches it"
+		}
+		d.fail("database", err.Error(), remedy)
 	}
 	found := d.examine(ctx)
 	if err := closing(); err != nil {
@@ -159,6 +164,7 @@ func (d *doctor) warn(check, what, remedy string) {
 	d.found = append(d.found, finding{check, stateWarn, what, remedy})
 }
 func (d *doctor) fail(check, what, remedy string) {
+	what = strings.ReplaceAll(what, "\n\t", " ") // one line, also of several hosts that failed
 	d.found = append(d.found, finding{check, stateFail, what, remedy})
 }
 
@@ -416,11 +422,30 @@ func (d *doctor) rows(ctx context.Context) {
 		d.warn("webhooks", fmt.Sprintf("%s was disabled and is sent nothing: %s", h.ID, h.Why), "see to its receiver, then hb webhooks update "+h.ID+" --active; or delete it")
 	}
 	d.journal(x.Journal)
+	d.clock(x.Latest)
+}
+
+// clock looks at the clock that expiry is judged by, and at this machine's.
+func (d *doctor) clock(latest time.Time) {
 	const slack = 5 * time.Minute
-	if x.Latest.After(d.now.Add(slack)) {
-		d.fail("clock", fmt.Sprintf("it is %s here, and the newest row is of %s: expiry is judged by this clock", d.now.UTC().Format(time.RFC3339), x.Latest.Format(time.RFC3339)), "set the clock, and keep it right with NTP")
-	} else {
-		d.ok("clock", "%s, after everything in the database", d.now.UTC().Format(time.RFC3339))
+	const remedy = "set the clock, and keep it right with NTP"
+	here := d.now.UTC().Format(time.RFC3339)
+	if d.service != nil && d.config.shared() {
+		switch ahead := d.service.Stats().Node.Ahead.Round(time.Second); {
+		case ahead.Abs() > time.Minute:
+			d.warn("clock", fmt.Sprintf("it is %s here, %s ahead of the database's clock (with a minus sign: behind it): expiry is judged by the database's", here, ahead), remedy)
+		default:
+			d.ok("clock", "%s, as the database has it", here)
+		}
+		return
+	}
+	switch {
+	case !latest.After(d.now.Add(slack)):
+		d.ok("clock", "%s, after everything in the database", here)
+	case d.config.shared():
+		d.warn("clock", fmt.Sprintf("it is %s here, and the newest row is of %s by the database's clock, by which expiry is judged", here, latest.Format(time.RFC3339)), remedy)
+	default:
+		d.fail("clock", fmt.Sprintf("it is %s here, and the newest row is of %s: expiry is judged by this clock", here, latest.Format(time.RFC3339)), remedy)
 	}
 }
 

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io"
 	"log/slog"
+	"time"
 
 	"github.com/halberdhq/halberd"
 	"github.com/halberdhq/halberd/storage/postgres"
@@ -40,9 +41,13 @@ func (c Config) open(ctx context.Context, log *slog.Logger, existing bool) (engi
 	if !c.shared() {
 		return sqlite.Open(ctx, c.Data, sqlite.Options{Log: log})
 	}
-	s, err := postgres.Open(ctx, c.Database, c.Data, postgres.Options{Log: log, Password: c.databasePassword, Existing: existing})
+	o := postgres.Options{Log: log, Password: c.databasePassword, Existing: existing, StartTimeout: startPatience}
+	if existing { // somebody stands there and waits
+		o.StartTimeout = 5 * time.Second
+	}
+	s, err := postgres.Open(ctx, c.Database, c.Data, o)
 	if err != nil {
-		return nil, err
+		return nil, refused(err)
 	}
 	return plantedStore(s), nil
 }

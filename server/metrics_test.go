@@ -19,7 +19,7 @@ func scrape(t *testing.T, p *process) string {
 // ofNodes are the metrics that only nodes of a shared database have.
 func ofNodes() []string {
 	return []string{
-		"halberd_lease_remaining_seconds", "halberd_nodes", "halberd_revisions_behind", "halberd_sealed",
+		"halberd_clock_ahead_seconds", "halberd_lease_remaining_seconds", "halberd_nodes", "halberd_revisions_behind", "halberd_sealed",
 		"halberd_propagation_wait_seconds", "halberd_propagation_unconfirmed_total",
 	}
 }

@@ -90,6 +90,20 @@ func TestADatabaseWithoutHalberdIsLeftAlone(t *testing.T) {
 	run(t, "recover", "--data", t.TempDir(), "--database", address).refused(t, 1, "nothing of Halberd")
 }
 
+// A doctor without a database says why in one line and what to do, and in seconds.
+func TestADoctorWithoutADatabase(t *testing.T) {
+	found, code := doctor(t, t.TempDir(), "--database", "postgres://halberd@127.0.0.1:1/x")
+	if code == 0 {
+		t.Error("exit 0")
+	}
+	expect(t, found, "database", "fail", "does not answer", "refused", "reaches it")
+	for _, f := range found {
+		if strings.Contains(f.What, "\n") {
+			t.Errorf("several lines: %q", f.What)
+		}
+	}
+}
+
 func TestTheDatabasesPasswordIsNeitherTakenFromArgvNorShown(t *testing.T) {
 	const secret = "s3cr3t-of-the-database"
 	dir := t.TempDir()

@@ -131,7 +131,7 @@ func (in *instance) run(ctx context.Context, hup <-chan os.Signal, stdout io.Wri
 		})
 		return err
 	}, func() bool { return !kept }); err != nil { // whether a key that is kept was made is not known
-		return errors.Join(err, svc.Close())
+		return errors.Join(refused(err), svc.Close())
 	}
 	if in.console, err = in.pages(svc); err != nil {
 		return errors.Join(err, svc.Close())
