@@ -363,6 +363,14 @@ func TestAnEditedQuotaKeepsWhatWasUsed(t *testing.T) {
 	if v := ask(w, k.Secret, 1); v.Code != halberd.QuotaExceeded {
 		t.Errorf("taken away and given again: %s, %+v", v.Code, v.Quota)
 	}
+	set(quota(42, halberd.RefillDay))
+	if v := ask(w, k.Secret, 2); remaining(t, v) != 40 {
+		t.Errorf("from a month to a day: %+v", v.Quota)
+	}
+	set(quota(50, halberd.RefillMonth))
+	if v := ask(w, k.Secret, 1); remaining(t, v) != 47 {
+		t.Errorf("from a day to its month: %+v", v.Quota)
+	}
 }
 
 // All keys of one external id in one project share a quota per external_id.
@@ -593,5 +601,29 @@ func TestAQuotaAllocatesNothing(t *testing.T) {
 		}); n != 0 && !racing {
 			t.Errorf("%s: %v allocations", fmt.Sprint(per), n)
 		}
+	}
+}
+
+// What becomes shared, or is so no longer, is counted for somebody else.
+func TestSharingBeginsACountOfItsOwn(t *testing.T) {
+	w := fixture.New(t)
+	shared := quota(10, halberd.RefillMonth)
+	shared.Value.Per = halberd.PerExternalID
+	limits := halberd.RateLimit{Limit: 10, WindowSeconds: 3600}
+	k := w.Make(halberd.NewKey{ExternalID: "cust_1", Quota: quota(10, halberd.RefillMonth), RateLimits: limited(limits)})
+	ask(w, k.Secret, 4)
+	limits.Per = halberd.PerExternalID
+	if _, err := w.Update(w.Ctx(), w.Admin, k.Key.ID, halberd.KeyPatch{Quota: shared, RateLimits: limited(limits)}, 0); err != nil {
+		t.Fatal(err)
+	}
+	if v := ask(w, k.Secret, 3); remaining(t, v) != 7 || left(v)["default"] != 7 {
+		t.Errorf("shared: %+v %v", v.Quota, left(v))
+	}
+	limits.Per = halberd.PerKey
+	if _, err := w.Update(w.Ctx(), w.Admin, k.Key.ID, halberd.KeyPatch{Quota: quota(10, halberd.RefillMonth), RateLimits: limited(limits)}, 0); err != nil {
+		t.Fatal(err)
+	}
+	if v := ask(w, k.Secret, 1); remaining(t, v) != 5 || left(v)["default"] != 5 {
+		t.Errorf("its own again: %+v %v", v.Quota, left(v))
 	}
 }
