@@ -88,6 +88,7 @@ func (d *demo) begin(ctx context.Context, in *instance, svc *halberd.Service, ad
 	}
 	_, err = fmt.Fprintf(d.out, `Halberd is on %[1]s (its API reference on %[1]s/docs),
 and an API that its keys protect on %[2]s. Both, and their data, go when you press Ctrl-C.
+In a browser the first address is the console: it takes the admin key (%[4]s) once.
 
 Try, in another terminal:
 
