@@ -61,6 +61,9 @@ var overlaps = map[string]time.Duration{"now": 0, "1h": time.Hour, "48h": 48 * t
 
 func rotateKey(x *exchange) error {
 	k, err := x.key()
+	if err == nil {
+		err = x.c.svc.Permit(x.by, halberd.ActionRotateKey)
+	}
 	if err != nil {
 		return err
 	}

@@ -142,7 +142,7 @@ func payloadsInForms(p *tab) {
 	p.visit("/settings/projects/new")
 	fields = []string{"name", "prefix", "ceiling", "scopes", "days", "most", "limit-1", "limit-name-1"}
 	typed(fields...)
-	p.press("Create", true)
+	p.press("Create project", true)
 	p.says("Not saved")
 	kept(fields...)
 	p.visit("/settings/members")
@@ -384,6 +384,15 @@ func TestA95_WhatIsNotTheirs(t *testing.T) {
 		form := url.Values{"name": {"x"}, "permission": {"read"}, "resources": {"all"}, "expires": {"30"}, "overlap": {"now"}, "active": {"false"}}
 		if got := reader.post(p, form); got.status != http.StatusForbidden {
 			t.Errorf("a reader posts %s: %d", p, got.status)
+		}
+	}
+	project := "/settings/projects/" + s.Home.String()
+	for _, p := range []string{ // whatever the form says, which is read after the right to send it
+		at + "/edit", at + "/rotate", at + "/revoke", at + "/state", at + "/end-overlap", "/settings/api-keys/new", "/settings/projects/new", project,
+		project + "/delete", "/settings/webhooks/new", "/settings/alert-rules/new", "/settings/members", "/settings/members/" + ana.ID.String() + "/invite",
+	} {
+		if got := reader.post(p, nil); got.status != http.StatusForbidden {
+			t.Errorf("a reader posts an empty form to %s: %d", p, got.status)
 		}
 	}
 	if got := reader.get("/settings/api-keys"); strings.Contains(got.body, "/revoke") || strings.Contains(got.body, "Create API Key") {

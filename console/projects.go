@@ -153,6 +153,9 @@ func (p problems) projectRefused(err error) error {
 }
 
 func createProject(x *exchange) error {
+	if err := x.c.svc.Permit(x.by, halberd.ActionCreateProject); err != nil {
+		return err
+	}
 	v := projectView{Form: readProjectForm(x), Problems: problems{}}
 	fresh := halberd.Project{KeyCeiling: halberd.DefaultKeyCeiling}
 	p := v.Form.patch(v.Problems, &fresh)
@@ -176,6 +179,9 @@ func createProject(x *exchange) error {
 
 func editProject(x *exchange) error {
 	p, err := x.projectOf()
+	if err == nil {
+		err = x.c.svc.Permit(x.by, halberd.ActionUpdateProject)
+	}
 	if err != nil {
 		return err
 	}
@@ -197,6 +203,9 @@ func editProject(x *exchange) error {
 
 func deleteProject(x *exchange) error {
 	p, err := x.projectOf()
+	if err == nil {
+		err = x.c.svc.Permit(x.by, halberd.ActionDeleteProject)
+	}
 	if err != nil {
 		return err
 	}
