@@ -46,7 +46,7 @@ func (a *app) bulkVerb(act bulkAction) *cobra.Command {
 			"result: one that is refused stands in no other's way, and the exit code is then 1.\n\n" +
 			"On a terminal hb asks first; without one, --force is needed.",
 		Example: "  hb api-keys bulk " + act.verb + " key_01h455vb4pex5vsknk084sn02q key_01h455vb4pex5vsknk084sn02r\n" +
-			"  hb api-keys list --unused-since 90d --quiet | hb api-keys bulk " + act.verb + " --file - --force\n" +
+			"  hb api-keys list --unused-since 90d --all --quiet | hb api-keys bulk " + act.verb + " --file - --force\n" +
 			"  hb api-keys bulk " + act.verb + " --external-id customer-42",
 	}
 	f := c.Flags()

@@ -75,9 +75,9 @@ func rows[T any](a *app, p *page, heads []string, items []T, id func(*T) string,
 // afterList says what the table cannot.
 func (a *app) afterList(n int, more bool, what string, err error) {
 	switch {
-	case err != nil || a.quiet:
+	case err != nil:
 	case n == 0:
-		a.say("There are no %s here.", what)
+		a.tell("There are no %s here.", what)
 	case more && n == 1:
 		a.say("There are more %s than this one: use --limit or --all.", what)
 	case more:
