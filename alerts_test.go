@@ -230,6 +230,30 @@ func TestS1_24_ANewNetworkOrProgramIsTold(t *testing.T) {
 	if list := w.list(halberd.AlertQuery{Kind: halberd.AlertOrigin}); len(list) != 2 || list[0].Cause != "It was used by the program python-requests for the first time." {
 		t.Errorf("%+v", list)
 	}
+	w.minute(w.use(1, k.Secret)) // a gateway that tells no address
+	if list := w.list(halberd.AlertQuery{Kind: halberd.AlertOrigin}); len(list) != 2 {
+		t.Errorf("of no address: %q", list[0].Cause)
+	}
+	places, err := w.Origins(w.Ctx(), w.Admin, k.Key.ID)
+	var seen []string
+	for _, o := range places {
+		seen = append(seen, o.Kind+" "+o.Value)
+	}
+	if got := strings.Join(seen, ", "); err != nil || got != "network 203.0.113.0/24, program curl, network 198.51.100.0/24, network 192.0.2.0/24, program python-requests" {
+		t.Errorf("it was used from %s, %v", got, err)
+	}
+	other, err := w.CreateOrganization(w.Ctx(), w.Admin, "Other")
+	if err != nil {
+		t.Fatal(err)
+	}
+	project, err := w.CreateProject(w.Ctx(), w.Admin, halberd.NewProject{Organization: other.ID, Name: "Theirs"})
+	if err != nil {
+		t.Fatal(err)
+	}
+	eve := w.Actor(w.Make(halberd.NewKey{Project: project.ID, Scopes: halberd.Some(halberd.MustScopes("admin"))}).Secret)
+	if list, err := w.Origins(w.Ctx(), eve, k.Key.ID); len(list) != 0 || halberd.CodeOf(err) != halberd.CodeNotFound {
+		t.Errorf("another organization's: %v, %v", list, err)
+	}
 }
 
 // S3, S4: keys that expire and keys that nobody uses.

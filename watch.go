@@ -98,7 +98,7 @@ func network(from netip.Addr) string {
 		bits = 48
 	}
 	p, err := from.Prefix(bits)
-	if err != nil {
+	if err != nil || !p.IsValid() { // of no address the standard library makes no prefix, and no error
 		return ""
 	}
 	return p.String()
