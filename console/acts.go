@@ -131,6 +131,6 @@ func revokeKey(x *exchange) error {
 	if err != nil {
 		return err
 	}
-	x.say(called(&out.Key) + " is revoked. Every check that starts from now on is refused, and nothing brings the key back.")
+	x.say(called(&out.Key) + " is revoked. Every check that starts from now on is refused, and nothing brings the key back." + reached(out.Propagation))
 	return x.goTo(x.area.At("/api-keys"))
 }

@@ -110,6 +110,19 @@ func alertsPage(x *exchange) error {
 	return x.render(http.StatusOK, "alerts.html", "Alerts", "keys", v)
 }
 
+// alarms is how many alerts nobody has acknowledged, as the tab says it.
+func (x *exchange) alarms() (string, error) {
+	const most = 99
+	open, err := x.c.svc.ListAlerts(x.r.Context(), x.by, halberd.AlertQuery{States: []halberd.AlertState{halberd.AlertOpen}, Page: halberd.Page{Limit: most}})
+	switch {
+	case err != nil || len(open.List) == 0:
+		return "", err
+	case open.Next != "":
+		return count(most) + "+", nil
+	}
+	return count(len(open.List)), nil
+}
+
 func (x *exchange) alertRow(a *halberd.Alert, people map[string]string) alertRow {
 	r := alertRow{Alert: *a, Says: wordsOf(a.Kind), Since: ago(a.OpenedAt, x.now), Hushed: x.now.Before(a.SilencedUntil)}
 	if a.AcknowledgedBy != "" {

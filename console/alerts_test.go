@@ -2,6 +2,7 @@ package console_test
 
 import (
 	"net/http"
+	"net/netip"
 	"net/url"
 	"slices"
 	"strings"
@@ -78,16 +79,16 @@ func (s *site) ruleOf(kind string) map[string]any {
 func alertsTab(p *tab) {
 	k := p.endedInUse(p.Admin, "Old deploy")
 	p.visit("/settings/api-keys")
-	p.press("Alerts", true)
-	if got := p.text(".tabs [aria-current]"); got != "Alerts" {
+	p.press("Alerts 1 open", true)
+	if got := p.text(".tabs [aria-current]"); got != "Alerts 1 open" {
 		p.T.Errorf("the open tab is %q", got)
 	}
 	p.says("Open 1", "Ended key in use", "Old deploy: It was revoked and is still being used: 2 checks were refused", "8 of 8 on", "Many checks refused", "Unusual volume", "Nothing is over yet")
 	p.accessible()
 	p.press("Acknowledge Ended key in use, Old deploy", true)
 	p.says("Acknowledged. It resolves by itself", "Acknowledged by Ana Duarte")
-	if a := p.alertOf(k); a["state"] != "acknowledged" {
-		p.T.Errorf("the API says %v", a)
+	if a := p.alertOf(k); a["state"] != "acknowledged" || p.text(".tabs [aria-current]") != "Alerts" {
+		p.T.Errorf("the API says %v, the tab %q", a, p.text(".tabs [aria-current]"))
 	}
 	p.press("Silence Ended key in use, Old deploy", true)
 	p.says("Silenced until")
@@ -130,7 +131,10 @@ func alertsTab(p *tab) {
 // said without a pointer, and stands in the table.
 func linesOfAlerts(p *tab) {
 	busy, broken := p.Make(halberd.NewKey{Name: "Busy"}), p.Make(halberd.NewKey{Name: "Broken"})
-	p.Code(busy.Secret)
+	from := func(address, agent string) {
+		_, _ = p.Verify(p.Ctx(), halberd.Check{Secret: busy.Secret, ClientIP: netip.MustParseAddr(address), UserAgent: agent})
+	}
+	from("203.0.113.7", "billing-worker/2.14")
 	p.minute()
 	p.Clock.Pass(15*24*time.Hour + 30*time.Minute)
 	for i := range 34 {
@@ -197,6 +201,11 @@ func linesOfAlerts(p *tab) {
 	if n := script[int](p, `document.querySelectorAll('.chart').length`); n != 1 {
 		p.T.Errorf("%d plots", n)
 	}
+	p.accessible()
+	from("198.51.100.9", "billing-worker/2.15")
+	p.minute()
+	p.visit("/settings/api-keys/" + busy.Key.ID.String())
+	p.says("203.0.113.0/24 Network 15 Jan 2024 billing-worker Program 15 Jan 2024 198.51.100.0/24 Network 30 Jan 2024 New")
 	p.accessible()
 }
 

@@ -34,6 +34,13 @@ type keyView struct {
 	Owner   string
 	Ends    string // in words
 	Until   string // when the old secret of a rotation ends
+	Origins []originRow
+}
+
+// originRow is where a key was used from.
+type originRow struct {
+	halberd.Origin
+	New bool // within a week, and not among the first
 }
 
 func keyPage(x *exchange) error {
@@ -72,6 +79,14 @@ func keyPage(x *exchange) error {
 	s, err := x.usage(v.Period, k.ID)
 	if err != nil {
 		return err
+	}
+	origins, err := x.c.svc.Origins(x.r.Context(), x.by, k.ID)
+	if err != nil {
+		return err
+	}
+	for _, o := range origins {
+		fresh := x.now.Sub(o.FirstAt) < 7*24*time.Hour && o.FirstAt.Sub(origins[0].FirstAt) > 24*time.Hour // all of a new key's are
+		v.Origins = append(v.Origins, originRow{o, fresh})
 	}
 	var u usageView
 	u.read(&s)

@@ -18,6 +18,7 @@ type secretView struct {
 	Snippets    []snippet
 	Variable    string
 	Old         string // until when the old secret goes on
+	Late        bool   // a node did not say in time that it knows the key
 }
 
 // snippet is a ready-made use of the key, which is never in it.
@@ -32,6 +33,7 @@ func (x *exchange) showSecret(made halberd.Changed, heading string) error {
 	if !k.ExpiresAt.IsZero() {
 		v.Soon = soon(k.ExpiresAt, x.now)
 	}
+	v.Late = !made.Propagation.Confirmed
 	if x.now.Before(k.PreviousExpiresAt) {
 		v.Old = exact(k.PreviousExpiresAt)
 	}

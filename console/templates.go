@@ -59,8 +59,9 @@ type frame struct {
 	Nodes    string // how many answer
 	Revision int64
 	Notice   string
-	Admin    bool // the member may write
-	KeyLeft  bool // the file of the admin key is still on the server
+	Admin    bool   // the member may write
+	Alarms   string // how many alerts are open; "": none, or the page has no tabs
+	KeyLeft  bool   // the file of the admin key is still on the server
 	View     any
 }
 
@@ -94,6 +95,12 @@ func (x *exchange) write(status int, name, title, here string, view any, compres
 		f.Notice = x.c.sessions.PopString(x.r.Context(), sessionNotice)
 		f.Admin = x.me.Role == halberd.ScopeAdmin
 		f.KeyLeft = x.me.Operator && (name == "keys.html" || name == "hygiene.html") && x.c.keyLeft != nil && x.c.keyLeft()
+	}
+	if !x.by.IsZero() && (name == "keys.html" || name == "usage.html" || name == "alerts.html") {
+		var err error
+		if f.Alarms, err = x.alarms(); err != nil {
+			return err
+		}
 	}
 	page := x.c.templates.pages[name]
 	if page == nil {

@@ -120,6 +120,15 @@ func soon(t, now time.Time) string {
 	return "in " + plural(int(d/(24*time.Hour)), "day", "days")
 }
 
+// reached is how far a change had gone when it was answered, where several nodes
+// had to hear of it: " It holds on all 3 nodes, after 212 ms."
+func reached(p halberd.Propagation) string {
+	if p.Nodes < 2 || !p.Confirmed {
+		return ""
+	}
+	return fmt.Sprintf(" It holds on all %d nodes, after %s ms.", p.Nodes, count(p.Waited.Milliseconds()))
+}
+
 // initials stand in the round mark beside a person's name.
 func initials(name, email string) string {
 	var out []rune
