@@ -1,9 +1,11 @@
 package jobs
 
 import (
+	"cmp"
 	"context"
 	"crypto/rand"
 	"encoding/binary"
+	"errors"
 	"time"
 
 	"github.com/riverqueue/river"
@@ -13,7 +15,7 @@ import (
 )
 
 // Send carries one delivery to its address, once, and says what became of it. It
-// returns within fifteen seconds, and soon after ctx ends.
+// returns within thirty seconds.
 type Send func(ctx context.Context, o halberd.Outgoing) Receipt
 
 // Receipt is what became of one try to send.
@@ -60,9 +62,9 @@ func pauses() []time.Duration {
 }
 
 const (
-	// attemptWithin bounds a try: sending has fifteen seconds, and the rest is
+	// attemptWithin bounds a try: sending has thirty seconds, and the rest is
 	// reading and writing what became of it.
-	attemptWithin = 30 * time.Second
+	attemptWithin = 45 * time.Second
 	// noteWithin bounds the writing when the server stops meanwhile.
 	noteWithin = 5 * time.Second
 )
@@ -74,7 +76,9 @@ type deliveryWorker struct {
 }
 
 // Timeout implements river.Worker.
-func (w *deliveryWorker) Timeout(*river.Job[deliveryArgs]) time.Duration { return attemptWithin }
+func (w *deliveryWorker) Timeout(*river.Job[deliveryArgs]) time.Duration {
+	return cmp.Or(w.runner.within, attemptWithin)
+}
 
 // Work implements river.Worker.
 func (w *deliveryWorker) Work(ctx context.Context, job *river.Job[deliveryArgs]) error {
@@ -99,7 +103,7 @@ func (w *deliveryWorker) Work(ctx context.Context, job *river.Job[deliveryArgs])
 	at := r.now()
 	got := r.send(ctx, o)
 	good = got.Error == ""
-	if !good && ctx.Err() != nil {
+	if !good && errors.Is(ctx.Err(), context.Canceled) {
 		good = true // the server stops: nothing is known of the endpoint
 		return river.JobSnooze(time.Second)
 	}

@@ -153,6 +153,30 @@ func TestTriesGoOnForThreeDaysThenTheEndpointIsDisabled(t *testing.T) {
 	}
 }
 
+// A receiver that takes longer than a try may is not the server's own stop: it has
+// failed once, and has its pause.
+func TestATryThatTakesTooLongHasFailed(t *testing.T) {
+	judge := notify.NewWebhooks(notify.Options{})
+	t.Cleanup(judge.Close)
+	o := &office{World: fixture.With(t, memory.New(), fixture.NewClock(), halberd.Options{Endpoints: judge})}
+	o.runner = start(t, Options{
+		Database: SQLite(filepath.Join(t.TempDir(), "jobs.db")), Service: o.Service, Now: o.Clock.Now, within: 20 * time.Millisecond,
+		Send: func(ctx context.Context, _ halberd.Outgoing) Receipt {
+			<-ctx.Done()
+			return Receipt{Error: "no answer in time"}
+		},
+	})
+	h := o.hook()
+	o.test(h)
+	eventually(t, "the failure is noted", func() bool {
+		l := o.log(h)
+		return len(l) == 1 && l[0].Attempts == 1 && l[0].Error == "no answer in time"
+	})
+	if d := o.log(h)[0]; d.State != halberd.DeliveryPending || !d.NextAt.After(o.Clock.Now()) {
+		t.Errorf("%+v", d)
+	}
+}
+
 func TestGoneDisablesAtOnce(t *testing.T) {
 	o := open(t, SQLite(filepath.Join(t.TempDir(), "jobs.db")))
 	h := o.hook()

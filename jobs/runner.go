@@ -36,6 +36,8 @@ type Options struct {
 	Log *slog.Logger
 	// Now is the clock. nil is time.Now.
 	Now func() time.Time
+
+	within time.Duration // zero: attemptWithin
 }
 
 // Runner does jobs until it is stopped. Every node has one.
@@ -45,6 +47,7 @@ type Runner struct {
 	tasks   []Task
 	log     *slog.Logger
 	now     func() time.Time
+	within  time.Duration // as in Options
 	lanes   *lanes
 
 	db    *opened
@@ -73,7 +76,7 @@ type Run struct {
 
 // Start opens the database, makes its tables, and begins. Stop the Runner.
 func Start(ctx context.Context, o Options) (*Runner, error) {
-	r := &Runner{service: o.Service, send: o.Send, tasks: o.Tasks, log: o.Log, now: o.Now, runs: map[string]Run{}}
+	r := &Runner{service: o.Service, send: o.Send, tasks: o.Tasks, log: o.Log, now: o.Now, within: o.within, runs: map[string]Run{}}
 	if r.log == nil {
 		r.log = slog.New(slog.DiscardHandler)
 	}

@@ -19,6 +19,7 @@ import (
 	"path/filepath"
 	"strconv"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 
@@ -232,5 +233,39 @@ func TestMailOptionsThatMakeNoSense(t *testing.T) {
 	}
 	if _, err := NewMailer(good); err != nil {
 		t.Error(err)
+	}
+}
+
+// A server that takes the connection and then says nothing more, at the greeting or
+// behind it, has so long for a step: the library's own wait would outlast the try.
+func TestEmailDoesNotWaitForAServerThatHangs(t *testing.T) {
+	for _, greeting := range []string{"", "220 mail.example.com ESMTP\r\n"} {
+		l, err := net.Listen("tcp", "127.0.0.1:0")
+		if err != nil {
+			t.Fatal(err)
+		}
+		sent := make(chan struct{})
+		var taken sync.WaitGroup
+		taken.Go(func() {
+			c, err := l.Accept()
+			if err != nil {
+				return
+			}
+			_, _ = io.WriteString(c, greeting)
+			<-sent
+			_ = c.Close()
+		})
+		m, err := NewMailer(MailOptions{
+			Host: "127.0.0.1", Port: l.Addr().(*net.TCPAddr).Port, Security: SMTPPlain, From: "halberd@example.com", step: 50 * time.Millisecond,
+		})
+		if err != nil {
+			t.Fatal(err)
+		}
+		if err := m.Send(t.Context(), "ops@example.com", Notice{ID: "evt_1", Title: "t"}, time.Now()); err == nil {
+			t.Error("it was taken")
+		}
+		close(sent)
+		_ = l.Close()
+		taken.Wait()
 	}
 }
