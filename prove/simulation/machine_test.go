@@ -147,7 +147,7 @@ func (m *machine) run(ctx context.Context) {
 		}
 		m.w.history.happened("%s answers (life %d)", m.name, l.number)
 		m.running.Store(l)
-		for m.running.Load() == l && ctx.Err() == nil {
+		for m.running.Load() == l && !l.link.killed() && ctx.Err() == nil { // it may have been killed before it was stored
 			sleep(ctx, 50*time.Millisecond)
 			m.w.watch(m, l)
 		}
