@@ -62,6 +62,17 @@ func (l *lease) at(own time.Time) time.Time {
 	return l.now.Add(own.Sub(l.sent))
 }
 
+// latest is the latest that the database's clock can show at a reading of the own:
+// the machine may have slept since, which only the wall part shows, and its clock
+// may be slow.
+func (l *lease) latest(own time.Time) time.Time {
+	if l.now.IsZero() {
+		return own
+	}
+	passed := max(own.Sub(l.sent), time.Duration(own.UnixNano()-l.wall))
+	return l.now.Add(outlasting(passed))
+}
+
 // moment is one reading of the clock as a check is judged by it: limits run on
 // the own clock, which never goes back, and what begins and ends does so by the
 // database's, which is the same for all nodes.

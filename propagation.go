@@ -161,7 +161,7 @@ func (n *node) effectiveBy(now, began, first time.Time, late map[Incarnation]sil
 			}
 		}
 	}
-	at := n.lease.Load().at(now).Add(end.Sub(now)).UTC()
+	at := n.lease.Load().latest(now).Add(end.Sub(now)).UTC()
 	if whole := at.Truncate(time.Second); whole.Before(at) {
 		at = whole.Add(time.Second)
 	}
