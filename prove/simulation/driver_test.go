@@ -65,6 +65,9 @@ func (d *driver) change(ctx context.Context, s step, do func(context.Context, *h
 		return false, false
 	}
 	wait, patience := d.w.lease/10, d.patience()
+	if d.w.quiet { // longer than a node may need that a hint has missed: it polls five times in a lease
+		wait = d.w.lease / 2
+	}
 	if s.patient {
 		wait, patience = 0, 5*d.w.lease
 	}
