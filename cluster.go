@@ -40,10 +40,13 @@ type Cluster interface {
 	// applied, in a write that is as durable as a change: a database that lost
 	// its place cannot take it. It answers with what is true as of that write.
 	// ErrFenced: there is no such incarnation, or nobody waits for it any more.
+	// ErrHistory: the store's history does not hold the last revision that Follow's
+	// function was told of. Then nothing was noted: its number may be another
+	// change's by now, which who reads the row must not take for applied.
 	Renew(ctx context.Context, b Beat) (Grant, error)
 
 	// Acknowledge notes what an incarnation has applied. It may be lost in a
-	// crash, and then only delays.
+	// crash, and then only delays. Its errors are Renew's.
 	Acknowledge(ctx context.Context, b Beat) error
 
 	// Nodes lists every row, as it is after every Update, Renew, Enter, Fence and

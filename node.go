@@ -219,6 +219,8 @@ func (n *node) acknowledge(ctx context.Context) error {
 	switch err := n.cluster.Acknowledge(ctx, Beat{*n.me.Load(), applied}); {
 	case errors.Is(err, ErrFenced):
 		return n.fenced()
+	case errors.Is(err, ErrHistory):
+		return n.seal(err)
 	case err != nil:
 		return err
 	}
@@ -242,12 +244,12 @@ func (n *node) renew(ctx context.Context) error {
 	switch {
 	case errors.Is(err, ErrFenced):
 		return n.fenced()
+	case errors.Is(err, ErrHistory):
+		return n.seal(err)
 	case err != nil && planted.Is(planted.FailedRenewalCounts):
 		g = Grant{applied, n.lease.Load().at(sent)}
 	case err != nil:
 		return fmt.Errorf("renew the lease: %w", err)
-	case g.Revision < applied:
-		return n.seal(fmt.Errorf("the store is at revision %d, and this node has applied %d: %w", g.Revision, applied, ErrHistory))
 	}
 	n.compare(sent, n.clock(), g.Now)
 	n.told = max(n.told, applied)

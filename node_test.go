@@ -492,6 +492,42 @@ func TestAStoreThatWentBackInTimeSealsTheNode(t *testing.T) {
 	}
 }
 
+// the store lost its last change and has made another under the same number
+// since. The number says nothing then: neither is who has applied the lost one
+// informed of the other, nor may it go on.
+func TestAHistoryReplacedByOneAsLongSealsTheNode(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		x := newSeveral(t, 2)
+		a, b := x.nodes[0], x.nodes[1]
+		k := a.Make(halberd.NewKey{})
+		elapse(time.Second)
+		standby := x.db.Standby()
+		b.way.cut.Store(true)
+		a.Make(halberd.NewKey{}) // is lost, and b never heard of it
+		a.way.cut.Store(true)
+		standby.Promote()
+		b.way.cut.Store(false)
+		revoked := make(chan struct{})
+		go func() {
+			defer close(revoked)
+			if out, err := b.Revoke(t.Context(), b.Admin, k.Key.ID, "", 0); err != nil || !out.Propagation.Confirmed {
+				t.Errorf("%+v, %v", out.Propagation, err)
+			}
+			x.want(k.Secret, "UNAVAILABLE", "REVOKED")
+		}()
+		elapse(3 * time.Second) // the revocation is made, and waits for a, whose renewal is due
+		if was, is := a.Stats().Revision, b.Stats().Revision; was != is {
+			t.Fatalf("the histories have %d and %d revisions", was, is)
+		}
+		a.way.cut.Store(false)
+		<-revoked
+		elapse(time.Hour)
+		if err := a.Ready(); err == nil || !strings.Contains(err.Error(), "sealed") {
+			t.Errorf("not sealed: %v", err)
+		}
+	})
+}
+
 // the node was fenced meanwhile and loads from a store whose numbers have
 // passed those it knows. A key that only the lost history had would be good on it
 // for ever, and nobody could revoke it.

@@ -40,6 +40,7 @@ const (
 	ReplacedSecretKept        // a secret that was replaced stays good
 	MissedSecretKept          // a secret that was replaced twice while nobody told stays good
 	MarkNotCompared           // a history with the right numbers is taken for the right history
+	BeatNotCompared           // the database renews who knows another history
 	TombstonesNotReplayed     // a start does not read the journal of revocations
 	ExpiryByOwnClock          // a key expires by the node's clock
 	DatabaseTimeBack          // the database's time goes back with its clock
@@ -79,6 +80,7 @@ var words = [end]string{
 	ReplacedSecretKept:    "a secret that was replaced stays good",
 	MissedSecretKept:      "a secret that was replaced twice while nobody told stays good",
 	MarkNotCompared:       "a history with the right numbers is taken for the right history",
+	BeatNotCompared:       "the database renews who knows another history",
 	TombstonesNotReplayed: "a start does not read the journal of revocations",
 	ExpiryByOwnClock:      "a key expires by the node's clock",
 	DatabaseTimeBack:      "the database's time goes back with its clock",

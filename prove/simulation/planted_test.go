@@ -47,7 +47,7 @@ func TestPlantedBugs(t *testing.T) {
 // likes is the kind of world in which a bug can matter.
 func likes(b planted.Bug) kind {
 	switch b {
-	case planted.MarkNotCompared, planted.TombstonesNotReplayed:
+	case planted.MarkNotCompared, planted.BeatNotCompared, planted.TombstonesNotReplayed:
 		return lossy
 	case planted.NoMargin, planted.LeaseFromReply, planted.LeaseGrace:
 		return ambushed

@@ -284,9 +284,9 @@ func (n *Node) Rewind(ctx context.Context) (revision int64, err error) {
 // Renew implements halberd.Cluster.
 func (n *Node) Renew(ctx context.Context, b halberd.Beat) (g halberd.Grant, err error) {
 	err = n.change(ctx, func(db *Database) error {
-		r, there := db.rows[b.Incarnation]
-		if !there || r.State == halberd.NodeFenced && !planted.Is(planted.FencedRenews) {
-			return halberd.ErrFenced
+		r, err := n.beating(b)
+		if err != nil {
+			return err
 		}
 		g = halberd.Grant{Revision: db.revision, Now: db.now()}
 		if planted.Is(planted.GrantOfTheBeat) {
@@ -301,6 +301,19 @@ func (n *Node) Renew(ctx context.Context, b halberd.Beat) (g halberd.Grant, err 
 	return g, err
 }
 
+// beating is the row that a beat is about, if it may be noted. Called with mu
+// held.
+func (n *Node) beating(b halberd.Beat) (halberd.NodeRecord, error) {
+	r, there := n.db.rows[b.Incarnation]
+	if !there || r.State == halberd.NodeFenced && !planted.Is(planted.FencedRenews) {
+		return r, halberd.ErrFenced
+	}
+	if _, err := n.db.after(n.told); err != nil && !planted.Is(planted.BeatNotCompared) {
+		return r, err
+	}
+	return r, nil
+}
+
 // now is the database's clock, as if it never went back.
 func (db *Database) now() time.Time {
 	if now := db.clock().Round(0); now.After(db.latest) || planted.Is(planted.DatabaseTimeBack) {
@@ -312,9 +325,9 @@ func (db *Database) now() time.Time {
 // Acknowledge implements halberd.Cluster.
 func (n *Node) Acknowledge(ctx context.Context, b halberd.Beat) error {
 	return n.change(ctx, func(db *Database) error {
-		r, there := db.rows[b.Incarnation]
-		if !there || r.State == halberd.NodeFenced {
-			return halberd.ErrFenced
+		r, err := n.beating(b)
+		if err != nil {
+			return err
 		}
 		r.Applied = max(r.Applied, b.Applied)
 		db.rows[b.Incarnation] = r

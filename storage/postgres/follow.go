@@ -57,12 +57,13 @@ func (f *follower) tell(s *Store, t *tx) error {
 	return nil
 }
 
-// hand is called with the lock held.
+// hand is called with the lock held. The position comes first: a beat that says
+// that the change is applied must be compared by it.
 func (f *follower) hand(c halberd.Committed, at position) {
+	f.told.Store(&at)
 	if f.fn != nil {
 		f.fn(c)
 	}
-	f.told.Store(&at)
 }
 
 // Rewind implements halberd.Cluster.

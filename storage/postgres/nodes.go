@@ -2,7 +2,10 @@ package postgres
 
 import (
 	"context"
+	"fmt"
 	"time"
+
+	"github.com/jackc/pgx/v5/pgxpool"
 
 	"github.com/halberdhq/halberd"
 )
@@ -30,21 +33,13 @@ func (s *Store) Enter(ctx context.Context, n halberd.NodeRecord) error {
 // so a primary that was replaced cannot do it. The row of the clock makes
 // renewals one after the other, so that the time they tell goes one way.
 func (s *Store) Renew(ctx context.Context, b halberd.Beat) (g halberd.Grant, err error) {
-	leave, err := s.enter(ctx)
-	if err != nil {
-		return g, err
-	}
-	defer leave()
-	found, err := s.ask(ctx, s.control, `WITH t AS (UPDATE clock SET now = greatest(now, `+present+`) RETURNING now),
-		n AS (UPDATE nodes SET renewals = renewals + 1, applied = greatest(applied, $2), seen_at = t.now FROM t
-			WHERE incarnation = $1 AND state <> 'fenced' RETURNING incarnation)
-		SELECT h.revision, t.now FROM head h, t, n`, []any{b.Incarnation[:], b.Applied}, func(s *scanner) {
-		g.Revision = s.int()
-		g.Now = time.UnixMilli(s.int())
-	})
-	if err == nil && !found {
-		err = halberd.ErrFenced
-	}
+	err = s.beat(ctx, s.control, `t AS (UPDATE clock SET now = greatest(now, `+present+`) RETURNING now),
+		n AS (UPDATE nodes SET renewals = renewals + 1, applied = greatest(applied, $2), seen_at = t.now FROM t, known
+			WHERE incarnation = $1 AND state <> 'fenced' RETURNING 1)`, "(SELECT revision FROM head), (SELECT now FROM t)", b,
+		func(s *scanner) {
+			g.Revision = s.int()
+			g.Now = time.UnixMilli(s.int())
+		})
 	if err != nil {
 		return halberd.Grant{}, err
 	}
@@ -53,17 +48,35 @@ func (s *Store) Renew(ctx context.Context, b halberd.Beat) (g halberd.Grant, err
 
 // Acknowledge implements halberd.Cluster.
 func (s *Store) Acknowledge(ctx context.Context, b halberd.Beat) error {
+	return s.beat(ctx, s.loose, `n AS (UPDATE nodes SET applied = greatest(applied, $2) FROM known
+		WHERE incarnation = $1 AND state <> 'fenced' RETURNING 1)`, "0", b, func(*scanner) {})
+}
+
+// beat runs a write n on the row of an incarnation, which is to do nothing unless
+// the log holds the position last told of, known. It answers with columns.
+func (s *Store) beat(ctx context.Context, pool *pgxpool.Pool, write, columns string, b halberd.Beat, read func(*scanner)) error {
 	leave, err := s.enter(ctx)
 	if err != nil {
 		return err
 	}
 	defer leave()
-	found, err := s.ask(ctx, s.loose, "UPDATE nodes SET applied = greatest(applied, $2) WHERE incarnation = $1 AND state <> 'fenced' RETURNING 1",
-		[]any{b.Incarnation[:], b.Applied}, func(*scanner) {})
-	if err == nil && !found {
-		err = halberd.ErrFenced
+	told := *s.follow.told.Load() // what b says is applied is not later
+	var written, known, there bool
+	if _, err := s.ask(ctx, pool, `WITH known AS (SELECT 1 FROM changes WHERE revision = $3 AND mark = $4), `+write+`
+		SELECT EXISTS (SELECT 1 FROM n), EXISTS (SELECT 1 FROM known), EXISTS (SELECT 1 FROM nodes WHERE incarnation = $1 AND state <> 'fenced'), `+columns,
+		[]any{b.Incarnation[:], b.Applied, told.revision, told.mark[:]}, func(s *scanner) {
+			written, known, there = s.bool(), s.bool(), s.bool()
+			read(s)
+		}); err != nil {
+		return err
 	}
-	return err
+	switch {
+	case written:
+		return nil
+	case there && !known:
+		return fmt.Errorf("%w: its log does not hold revision %d as it was told", halberd.ErrHistory, told.revision)
+	}
+	return halberd.ErrFenced
 }
 
 // Nodes implements halberd.Cluster. The list is read with the head: a connection

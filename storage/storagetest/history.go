@@ -284,6 +284,42 @@ var lostHistoryCases = []clusterContract{
 		d.rewind(4)
 		d.catchUp(4)
 	}},
+	{"a node that was told of another history is not renewed, and acknowledges nothing", func(c *cluster) {
+		a, b, d := c.three()
+		for n, p := range []*peer{a, b} {
+			p.enter(node(n))
+		}
+		a.activate(0)
+		b.catchUp(1)
+		d.catchUp(1)
+		promote := c.Standby(c.T)
+		a.advance()
+		b.catchUp(2)
+		a.renew(0, 2)
+		a.acknowledge(0, 2)
+		b.acknowledge(1, 2)
+		promote()
+		rows := func() [2]halberd.NodeRecord { return [2]halberd.NodeRecord{d.row(0), d.row(1)} }
+		before := rows()
+		for _, further := range []string{"shorter", "as long", "longer"} {
+			for n, p := range []*peer{a, b} {
+				beat := halberd.Beat{Incarnation: incarnation(n), Applied: 2}
+				if g, err := p.Renew(p.Context(), beat); !errors.Is(err, halberd.ErrHistory) {
+					c.Errorf("Renew where the other history is %s: %+v, %v; want ErrHistory", further, g, err)
+				}
+				if err := p.Acknowledge(p.Context(), beat); !errors.Is(err, halberd.ErrHistory) {
+					c.Errorf("Acknowledge where the other history is %s: %v, want ErrHistory", further, err)
+				}
+			}
+			equal(d.subject, "rows", rows(), before)
+			d.advance()
+		}
+		equal(d.subject, "fenced", d.fence(0, before[0].Renewals), true)
+		a.notRenewed(0) // to enter again is all that is left to it
+		b.rewind(4)
+		b.renew(1, 4)
+		b.acknowledge(1, 4)
+	}},
 	{"an Update on a node with another history is no success", func(c *cluster) {
 		a, b := c.open(), c.open()
 		promote := c.Standby(c.T)
