@@ -20,6 +20,8 @@ import (
 	"syscall"
 	"testing"
 	"time"
+
+	"github.com/halberdhq/halberd/internal/fixture"
 )
 
 // The addresses in the files, and what they are.
@@ -189,6 +191,7 @@ type seen struct {
 // api is what a gateway protects. It keeps what reaches it.
 type api struct {
 	*httptest.Server
+	live *fixture.Live // for requests that are not answered at once
 	mu   sync.Mutex
 	seen []seen
 }
@@ -201,9 +204,14 @@ func openAPI(t *testing.T) *api {
 		a.mu.Lock()
 		a.seen = append(a.seen, seen{r.Method, r.RequestURI, r.Header.Clone(), string(body)})
 		a.mu.Unlock()
+		if strings.EqualFold(r.Header.Get("Upgrade"), "websocket") || r.Header.Get("Accept") == "text/event-stream" {
+			a.live.ServeHTTP(w, r)
+			return
+		}
 		fmt.Fprintf(w, "the API: %s %s", r.Method, body)
 	}))
 	t.Cleanup(a.Close)
+	a.live = fixture.NewLive(t, func(r *http.Request) string { return strings.Join(r.Header.Values("X-Auth-Key-Id"), " and ") })
 	return a
 }
 
