@@ -3,6 +3,7 @@ package halberd
 import (
 	"context"
 	"errors"
+	"fmt"
 	"time"
 )
 
@@ -26,9 +27,9 @@ type Cluster interface {
 	// CatchUp tells Follow's function of what was committed since it was last
 	// told, and returns the revision it has been told of. The changes of every
 	// Update that returned before CatchUp was called are among them.
-	// ErrHistory: the log does not reach back that far, or what it says of the
-	// last revision told of is something else than was told. Then nothing was
-	// told, and Rewind, or nothing any more, helps.
+	// ErrBehind: the log does not reach back that far; Rewind helps. ErrHistory:
+	// what the store says of the last revision told of is something else than was
+	// told. In both cases nothing was told.
 	CatchUp(ctx context.Context) (applied int64, err error)
 
 	// Rewind makes ready for Load by a node that was left behind: what CatchUp
@@ -121,4 +122,6 @@ var (
 	ErrFenced = errors.New("the node was fenced")
 	// ErrHistory: what the store says of the past is not what the node was told.
 	ErrHistory = errors.New("the store's history does not continue what the node has applied")
+	// ErrBehind is an ErrHistory of which that is not sure: the log begins later.
+	ErrBehind = fmt.Errorf("%w as far as its log reaches back", ErrHistory)
 )

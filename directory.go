@@ -38,6 +38,7 @@ type directory struct {
 	ended                    map[KeyID]bool // keys that stay revoked though their entries were uprooted; almost always nil
 	revived                  KeyID          // the last key that was put as good after it was revoked, and stayed revoked, or that the last load lacked; zero: none
 	fresh                    map[any]bool   // ids told of since a load began, which may find older rows; nil: none runs
+	again                    *reload        // what a load notes that is not the first; nil: none runs
 }
 
 // entry is a key under one of its digests, as checks use it.
@@ -299,6 +300,9 @@ func (d *directory) putKey(r *KeyRecord) error {
 		}
 		e.flags |= flagRevoked
 	}
+	if old.flags&flagSuperseded != 0 {
+		known = false // its other secret was replaced in a history that is no more: settle sees to it
+	}
 	if known && old.identity != e.identity {
 		d.dropKey(r) // the secret of another key, or of another owner's
 		known = false
@@ -328,6 +332,7 @@ func (d *directory) putKey(r *KeyRecord) error {
 	if known {
 		d.letGo(old)
 	}
+	d.again.put(r.ID, e.ordinal, known, e.flags&flagRevoked == 0)
 	return nil
 }
 
@@ -353,10 +358,6 @@ func (d *directory) uproot(rows []KeyRecord) {
 	for i := range rows {
 		meant[rows[i].ID] = true
 	}
-	type root struct {
-		digest Digest
-		entry  entry
-	}
 	var found []root
 	d.keys.Each(func(digest [32]byte, r *record) {
 		if who := d.counts.Label(r.ordinal); meant[who.id] {
@@ -365,10 +366,21 @@ func (d *directory) uproot(rows []KeyRecord) {
 			found = append(found, root{digest, e})
 		}
 	})
+	d.remove(found)
+}
+
+// root is an entry under the digest that the table has it by.
+type root struct {
+	digest Digest
+	entry  entry
+}
+
+// remove takes entries out, all there are of the same ordinal. Called with mu held.
+func (d *directory) remove(roots []root) {
 	gone := map[uint32]bool{}
-	for i := range found {
-		e := &found[i].entry
-		d.keys.Delete(found[i].digest)
+	for i := range roots {
+		e := &roots[i].entry
+		d.keys.Delete(roots[i].digest)
 		if e.flags&flagRevoked != 0 {
 			note(&d.ended, e.id, true)
 		}
@@ -378,18 +390,6 @@ func (d *directory) uproot(rows []KeyRecord) {
 			d.letGo(*e)
 		}
 	}
-}
-
-// orphan finds a key that may be good here and that a load did not find: no row is
-// ever taken out, but for what was revoked long ago. Called with mu held.
-func (d *directory) orphan(seen map[KeyID]bool) {
-	d.keys.Each(func(_ [32]byte, r *record) {
-		var e entry
-		r.unpack(&e)
-		if id := d.counts.Label(r.ordinal).id; e.flags&flagRevoked == 0 && !seen[id] && !d.fresh[id] {
-			d.revived = id
-		}
-	})
 }
 
 // regress reports whether a key that was known as revoked was told of as good, or
@@ -410,6 +410,7 @@ func (d *directory) dropKey(r *KeyRecord) {
 		delete(d.previous, old.ordinal)
 		d.letGo(old)
 	}
+	d.again.drop(r.ID)
 }
 
 // former is the entry that the key has had, under its digest or, just rotated,

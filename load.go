@@ -115,10 +115,13 @@ func (s *Service) load(ctx context.Context, revision int64) error {
 	d.mu.Lock()
 	again := d.filled
 	d.fresh, d.revived = map[any]bool{}, KeyID{}
+	if again {
+		d.again = &reload{found: map[KeyID]bool{}, newest: map[KeyID]newest{}}
+	}
 	d.mu.Unlock()
 	defer func() {
 		d.mu.Lock()
-		d.fresh = nil
+		d.fresh, d.again = nil, nil
 		d.mu.Unlock()
 	}()
 	if err := s.store.View(ctx, s.loadOwners); err != nil {
@@ -127,8 +130,6 @@ func (s *Service) load(ctx context.Context, revision int64) error {
 	if !again {
 		s.unburied = map[KeyID]Tombstone{}
 	}
-	var lost []KeyRecord
-	seen := map[KeyID]bool{} // by a load that is not the first
 	err := s.store.Load(ctx, runtime.GOMAXPROCS(0), s.knownSince().Add(-forgetAfter).Unix(), func(batch []KeyRecord) error {
 		bad := make([]error, len(batch))
 		var buf packer
@@ -140,13 +141,10 @@ func (s *Service) load(ctx context.Context, revision int64) error {
 		for i := range batch {
 			r := &batch[i]
 			if again {
-				seen[r.ID] = true
+				d.again.found[r.ID] = true
 			}
 			switch {
 			case d.fresh[r.ID]:
-				continue
-			case again && bad[i] == nil && d.lost(r):
-				lost = append(lost, *r)
 				continue
 			case again && bad[i] == nil && r.State == StateRevoked:
 				s.bury(r, &buf)
@@ -173,36 +171,13 @@ func (s *Service) load(ctx context.Context, revision int64) error {
 	}
 	d.mu.Lock()
 	defer d.mu.Unlock()
-	if err := s.replant(lost); err != nil {
-		return fmt.Errorf("load keys: %w", err)
-	}
 	if again {
-		d.orphan(seen)
+		d.settle()
 	}
 	d.filled = true
 	d.revision.Store(max(d.revision.Load(), revision))
 	for id, why := range d.damaged {
 		s.log.Error("a row was changed behind the server's back or is damaged: it is refused", "id", id, "why", why)
-	}
-	return nil
-}
-
-// replant puts keys that were rotated several times since they were last told of.
-// Called with the directory's lock held.
-func (s *Service) replant(rows []KeyRecord) error {
-	d := s.dir
-	d.uproot(rows)
-	var buf packer
-	for i := range rows {
-		if d.fresh[rows[i].ID] {
-			continue
-		}
-		if rows[i].State == StateRevoked {
-			s.bury(&rows[i], &buf)
-		}
-		if err := d.putKey(&rows[i]); err != nil {
-			return err
-		}
 	}
 	return nil
 }

@@ -364,8 +364,10 @@ func (n *node) enter(ctx context.Context) (err error) {
 // back, else from the records.
 func (n *node) fill(ctx context.Context) error {
 	if n.current {
-		_, err := n.cluster.CatchUp(ctx)
-		if !errors.Is(err, ErrHistory) {
+		switch _, err := n.cluster.CatchUp(ctx); {
+		case errors.Is(err, ErrHistory) && !errors.Is(err, ErrBehind):
+			return n.seal(err)
+		case !errors.Is(err, ErrHistory):
 			return err
 		}
 		n.current = false // until the load below is complete: what CatchUp tells of then begins after it

@@ -528,33 +528,124 @@ func TestAHistoryReplacedByOneAsLongSealsTheNode(t *testing.T) {
 	})
 }
 
-// the node was fenced meanwhile and loads from a store whose numbers have
-// passed those it knows. A key that only the lost history had would be good on it
-// for ever, and nobody could revoke it.
-func TestAKeyOfALostHistorySealsTheNodeThatLoadsAgain(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
-		x := newSeveral(t, 2)
-		a, b := x.nodes[0], x.nodes[1]
-		standby := x.db.Standby()
-		k := b.Make(halberd.NewKey{})
-		x.want(k.Secret, "VALID")
-		a.way.cut.Store(true)
-		_ = b.Close()
-		standby.Promote()
-		c := x.join(memory.NewFolder())
-		for range 5 {
-			c.Make(halberd.NewKey{})
-		}
-		elapse(5 * lease) // until it is fenced
-		a.way.cut.Store(false)
-		elapse(5 * time.Second)
-		if got := a.code(k.Secret); got != "UNAVAILABLE" {
-			t.Errorf("%s", got)
-		}
-		if err := a.Ready(); err == nil || !strings.Contains(err.Error(), "sealed") {
-			t.Errorf("not sealed: %v", err)
-		}
-	})
+// the node was fenced meanwhile, and the store's numbers have passed those it
+// knows. Where the log shows that the history is another one, that is enough.
+// Where it does not reach back, the node loads: a key that only the lost history
+// had would be good on it for ever, and nobody could revoke it.
+func TestANodeThatEntersAnotherHistoryIsSealed(t *testing.T) {
+	for _, forgotten := range []bool{false, true} {
+		synctest.Test(t, func(t *testing.T) {
+			x := newSeveral(t, 2)
+			a, b := x.nodes[0], x.nodes[1]
+			standby := x.db.Standby()
+			var k halberd.Changed
+			if forgotten {
+				k = b.Make(halberd.NewKey{})
+				x.want(k.Secret, "VALID")
+			} else if _, err := b.CreateProject(t.Context(), b.Admin, halberd.NewProject{Name: "another"}); err != nil {
+				t.Fatal(err)
+			}
+			a.way.cut.Store(true)
+			_ = b.Close()
+			standby.Promote()
+			c := x.join(memory.NewFolder())
+			for range 5 {
+				c.Make(halberd.NewKey{})
+			}
+			elapse(5 * lease) // until it is fenced
+			if forgotten {
+				x.db.Forget(c.Stats().Revision - 1)
+			}
+			a.way.cut.Store(false)
+			elapse(5 * time.Second)
+			if got := a.code(k.Secret); forgotten && got != "UNAVAILABLE" {
+				t.Errorf("%s", got)
+			}
+			if err := a.Ready(); err == nil || !strings.Contains(err.Error(), "sealed") {
+				t.Errorf("forgotten %v: not sealed: %v", forgotten, err)
+			}
+		})
+	}
+}
+
+// the node was fenced meanwhile, and the log does not reach back to what it
+// knows, so that nothing shows that the history is another one. It takes the
+// store's word: a secret that only the lost history had is good on it no more, and
+// whatever ends the key ends it here as well.
+func TestALoadFromAnotherHistoryKeepsNoSecretOfTheFormer(t *testing.T) {
+	const never, overlap = -1, time.Hour
+	for name, c := range map[string]struct{ before, lost, after time.Duration }{
+		"one rotation":                     {never, 0, never},
+		"one with an overlap":              {never, overlap, never},
+		"one of two":                       {0, 0, never},
+		"one of two with an overlap":       {0, overlap, never},
+		"one, and another since":           {never, 0, 0},
+		"one, and another with an overlap": {never, overlap, overlap},
+		"one of two, and another since":    {0, 0, 0},
+		"one of two, and an overlap since": {0, 0, overlap},
+	} {
+		t.Run(name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				x := newSeveral(t, 2)
+				a, b := x.nodes[0], x.nodes[1]
+				k := a.Make(halberd.NewKey{})
+				good, dead := []halberd.Secret{k.Secret}, []halberd.Secret{}
+				rotate := func(p *peer, overlap time.Duration) halberd.Secret {
+					c, err := p.Rotate(t.Context(), p.Admin, k.Key.ID, overlap, 0)
+					if err != nil {
+						t.Fatal(err)
+					}
+					return c.Secret
+				}
+				turn := func(p *peer, overlap time.Duration) {
+					if overlap == never {
+						return
+					}
+					s := rotate(p, overlap)
+					if overlap == 0 {
+						good, dead = nil, append(dead, good...)
+					}
+					good = append(good, s)
+				}
+				turn(b, c.before)
+				elapse(time.Second)
+				standby := x.db.Standby()
+				gone := rotate(b, c.lost)
+				if got := a.code(gone); got != "VALID" {
+					t.Fatal(got)
+				}
+				a.way.cut.Store(true)
+				_ = b.Close()
+				standby.Promote()
+				d := x.join(memory.NewFolder())
+				turn(d, c.after)
+				for range 5 {
+					d.Make(halberd.NewKey{})
+				}
+				elapse(5 * lease) // until it is fenced
+				x.db.Forget(d.Stats().Revision - 1)
+				a.way.cut.Store(false)
+				elapse(5 * time.Second)
+				x.nodes = []*peer{a, d}
+				x.want(gone, "NOT_FOUND")
+				for _, s := range good {
+					x.want(s, "VALID")
+				}
+				for _, s := range dead {
+					if got := a.code(s); got == "VALID" {
+						t.Error("a secret that was replaced is good")
+					}
+				}
+				if _, err := d.Revoke(t.Context(), d.Admin, k.Key.ID, "", 0); err != nil {
+					t.Fatal(err)
+				}
+				x.want(gone, "NOT_FOUND")
+				for _, s := range good {
+					x.want(s, "REVOKED")
+				}
+			})
+		})
+	}
 }
 
 // a node whose clock is a year off judges as before, and says so, once; and

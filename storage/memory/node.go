@@ -183,8 +183,11 @@ func (s *state) after(p place) ([]change, error) {
 		return s.log, nil
 	}
 	at, found := slices.BinarySearchFunc(s.log, p.revision, func(c change, r int64) int { return cmp.Compare(c.revision, r) })
-	if !found || s.log[at].mark != p.mark && !planted.Is(planted.MarkNotCompared) {
+	switch {
+	case p.revision > s.head.revision, found && s.log[at].mark != p.mark && !planted.Is(planted.MarkNotCompared):
 		return nil, halberd.ErrHistory
+	case !found:
+		return nil, halberd.ErrBehind
 	}
 	return s.log[at+1:], nil
 }

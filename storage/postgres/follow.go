@@ -156,7 +156,10 @@ func (r reader) log(told position) (list []entry, err error) {
 	}); err != nil {
 		return nil, err
 	}
-	if len(list) == 0 || list[0].at != told {
+	switch {
+	case len(list) > 0 && list[0].at.revision > told.revision:
+		return nil, fmt.Errorf("%w: it begins after revision %d", halberd.ErrBehind, told.revision)
+	case len(list) == 0 || list[0].at != told:
 		return nil, fmt.Errorf("%w: its log does not hold revision %d as it was told", halberd.ErrHistory, told.revision)
 	}
 	for i := range list {

@@ -121,15 +121,30 @@ func (p *peer) wantTold(from, to int64) {
 	equal(p.subject, "last revision told", p.told[len(p.told)-1].Revision, to)
 }
 
-// leftBehind wants CatchUp to say that the history does not go on from here,
-// and to tell nothing.
+// leftBehind wants CatchUp to say that the log does not reach back to here, and
+// to tell nothing.
 func (p *peer) leftBehind() {
 	p.Helper()
-	before := len(p.told)
-	if _, err := p.CatchUp(p.Context()); !errors.Is(err, halberd.ErrHistory) {
-		p.Errorf("CatchUp: %v, want ErrHistory", err)
+	if err := p.toldNothing(); !errors.Is(err, halberd.ErrBehind) {
+		p.Errorf("CatchUp: %v, want ErrBehind", err)
 	}
+}
+
+// replaced wants CatchUp to say that the history is another one, and to tell
+// nothing.
+func (p *peer) replaced() {
+	p.Helper()
+	if err := p.toldNothing(); !errors.Is(err, halberd.ErrHistory) || errors.Is(err, halberd.ErrBehind) {
+		p.Errorf("CatchUp: %v, want ErrHistory, and be sure", err)
+	}
+}
+
+func (p *peer) toldNothing() error {
+	p.Helper()
+	before := len(p.told)
+	_, err := p.CatchUp(p.Context())
 	equal(p.subject, "changes told", len(p.told), before)
+	return err
 }
 
 // advance commits a change of nothing.

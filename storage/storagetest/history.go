@@ -262,8 +262,8 @@ var lostHistoryCases = []clusterContract{
 		a.advance()
 		d.catchUp(2)
 		promote()
-		a.leftBehind()
-		d.leftBehind()
+		a.replaced()
+		d.replaced()
 		b.catchUp(1)
 	}},
 	{"a history that gave the same number to another change is not what was told", func(c *cluster) {
@@ -275,11 +275,11 @@ var lostHistoryCases = []clusterContract{
 		d.catchUp(2)
 		promote()
 		b.advance()
-		d.leftBehind()
+		d.replaced()
 		b.advance()
 		b.advance()
-		d.leftBehind()
-		a.leftBehind()
+		d.replaced()
+		a.replaced()
 		b.catchUp(4)
 		d.rewind(4)
 		d.catchUp(4)
@@ -330,6 +330,6 @@ var lostHistoryCases = []clusterContract{
 			a.Error("Update: nil")
 		}
 		a.wantTold(1, 1)
-		a.leftBehind()
+		a.replaced()
 	}},
 }
