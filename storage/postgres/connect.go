@@ -6,11 +6,13 @@ import (
 	"fmt"
 	"maps"
 	"net"
+	"strconv"
 	"sync/atomic"
 	"time"
 
 	"github.com/jackc/pgx/v5"
 	"github.com/jackc/pgx/v5/pgconn"
+	"github.com/jackc/pgx/v5/pgtype"
 	"github.com/jackc/pgx/v5/pgxpool"
 
 	"github.com/halberdhq/halberd"
@@ -114,28 +116,82 @@ func warning(c *pgx.Conn) string {
 	return text
 }
 
-// begin acquires a connection on which text, which begins a transaction or does
-// nothing else, has succeeded. Connections that were lost while they rested are
-// given up on the way. It answers within beginTime.
+// begin acquires a connection on which text, which begins a transaction or is
+// empty, has succeeded. Connections that were lost while they rested are given up
+// on the way. It answers within beginTime.
+//
+// So are connections that lead to a primary that was replaced, which may answer
+// for long: what a database that is behind what was told says is taken as it is
+// only where a new connection leads to it, too.
 func (s *Store) begin(ctx context.Context, pool *pgxpool.Pool, text string) (*pgxpool.Conn, error) {
+	c, _, err := s.beginAt(ctx, pool, text)
+	return c, err
+}
+
+// beginPresent is begin for what must not be read in, or written to, a database
+// that is behind: ErrHistory.
+func (s *Store) beginPresent(ctx context.Context, pool *pgxpool.Pool, text string) (*pgxpool.Conn, error) {
+	c, behind, err := s.beginAt(ctx, pool, text)
+	if err == nil && behind != nil {
+		s.undo(c)
+		return nil, behind
+	}
+	return c, err
+}
+
+// beginAt is begin, and says why the database is behind if it is.
+func (s *Store) beginAt(ctx context.Context, pool *pgxpool.Pool, text string) (c *pgxpool.Conn, behind, err error) {
 	bounded, cancel := context.WithTimeout(ctx, beginTime)
 	defer cancel()
 	for try := int32(0); ; try++ {
-		c, err := pool.Acquire(bounded)
-		if err == nil {
-			if _, err = c.Conn().PgConn().Exec(bounded, text).ReadAll(); err == nil {
+		told := s.follow.told.Load() // before the head is read: it may go on meanwhile
+		if c, err = pool.Acquire(bounded); err == nil {
+			var results []*pgconn.Result
+			if results, err = c.Conn().PgConn().Exec(bounded, text+"; SELECT revision, mark FROM head").ReadAll(); err == nil {
 				s.absent.at.Store(0)
-				return c, nil
+				was := behind
+				if behind = told.behind(results); behind == nil || was != nil {
+					return c, behind, nil
+				}
+				s.resetPools()
 			}
 			_ = c.Conn().PgConn().Close(bounded) // whatever state it is in
 			c.Release()
 		}
 		switch {
+		case err == nil:
 		case ctx.Err() != nil:
-			return nil, ctx.Err()
+			return nil, nil, ctx.Err()
 		case bounded.Err() != nil || !lost(err) || try > pool.Config().MaxConns:
 			s.absent.note(err)
-			return nil, unavailable(err)
+			return nil, nil, unavailable(err)
+		}
+	}
+}
+
+// behind is why a database whose head was the last of some questions does not
+// continue what was told; nil: it does, or nothing was told yet.
+func (told *position) behind(results []*pgconn.Result) error {
+	if told == nil || len(results) == 0 {
+		return nil
+	}
+	rows := results[len(results)-1].Rows
+	if len(rows) != 1 || len(rows[0]) != 2 {
+		return nil // whoever asks on finds out
+	}
+	var mark pgtype.UUID
+	revision, err := strconv.ParseInt(string(rows[0][0]), 10, 64)
+	if err = errors.Join(err, mark.Scan(string(rows[0][1]))); err != nil {
+		return err
+	}
+	return told.continues(position{revision, mark.Bytes})
+}
+
+// resetPools gives up every connection, those in use when they are let go.
+func (s *Store) resetPools() {
+	for _, p := range []*pgxpool.Pool{s.pool, s.control, s.loose} {
+		if p != nil {
+			p.Reset()
 		}
 	}
 }
@@ -154,7 +210,7 @@ func (s *Store) undo(c *pgxpool.Conn) {
 func (s *Store) ask(ctx context.Context, pool *pgxpool.Pool, text string, args []any, read func(*scanner)) (found bool, err error) {
 	bounded, cancel := context.WithTimeout(ctx, exchangeTime)
 	defer cancel()
-	c, err := s.begin(bounded, pool, ";")
+	c, err := s.begin(bounded, pool, "")
 	if err != nil {
 		return false, err
 	}

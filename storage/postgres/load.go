@@ -28,7 +28,7 @@ func (s *Store) Load(ctx context.Context, parts int, revokedSince int64, each fu
 	}
 	defer leave()
 	const begin = "BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY"
-	first, err := s.begin(ctx, s.pool, begin)
+	first, err := s.beginPresent(ctx, s.pool, begin)
 	if err != nil {
 		return err
 	}
@@ -51,7 +51,7 @@ func (s *Store) Load(ctx context.Context, parts int, revokedSince int64, each fu
 			c := first
 			if n > 0 {
 				var err error
-				if c, err = s.begin(ctx, s.pool, begin+"; SET TRANSACTION SNAPSHOT '"+snapshot+"'"); err != nil {
+				if c, err = s.beginPresent(ctx, s.pool, begin+"; SET TRANSACTION SNAPSHOT '"+snapshot+"'"); err != nil {
 					return // there are enough without it
 				}
 				defer s.undo(c)

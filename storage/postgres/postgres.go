@@ -192,7 +192,7 @@ func (s *Store) View(ctx context.Context, fn func(halberd.Reader) error) error {
 		return err
 	}
 	defer leave()
-	c, err := s.begin(ctx, s.pool, "BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY")
+	c, err := s.beginPresent(ctx, s.pool, "BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY")
 	if err != nil {
 		return err
 	}

@@ -163,8 +163,9 @@ func TestTheDatabasesSettingsDoNotMatter(t *testing.T) {
 	name := address[strings.LastIndex(address, "/")+1:]
 	name, _, _ = strings.Cut(name, "?")
 	for _, setting := range []string{
-		"default_transaction_isolation = 'serializable'", "statement_timeout = 1", "bytea_output = 'escape'", "datestyle = 'SQL, DMY'",
+		"default_transaction_isolation = 'serializable'", "bytea_output = 'escape'", "datestyle = 'SQL, DMY'",
 		"intervalstyle = 'postgres_verbose'", "default_transaction_deferrable = on", "extra_float_digits = -5", "enable_indexscan = off",
+		"statement_timeout = 1", // last: the others are set under it
 	} {
 		do(t, address, "ALTER DATABASE "+name+" SET "+setting)
 	}
