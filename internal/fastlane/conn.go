@@ -5,14 +5,16 @@ import (
 	"errors"
 	"net"
 	"runtime"
+	"sync"
 	"time"
 )
 
 // listener hands out connections whose deadlines cost next to nothing. Those of
-// TLS are handed on as they are: fasthttp must know them, and there a deadline
-// is the least of what a request costs.
+// TLS keep theirs: fasthttp must know them, and there a deadline is the least of
+// what a request costs.
 type listener struct {
 	net.Listener
+	quiet       *quiet
 	read, write time.Duration // by how much a deadline may come early
 }
 
@@ -27,10 +29,14 @@ func (l *listener) Accept() (net.Conn, error) {
 	if err != nil {
 		return nil, err
 	}
-	if _, secure := c.(*tls.Conn); secure {
-		return c, nil
+	if t, ok := c.(*tls.Conn); ok {
+		n := &secure{Conn: t, quiet: l.quiet}
+		l.quiet.add(n)
+		return n, nil
 	}
-	return &conn{Conn: c, from: remote(c.RemoteAddr()), read: deadline{early: l.read}, write: deadline{early: l.write}}, nil
+	n := &conn{Conn: c, quiet: l.quiet, from: remote(c.RemoteAddr()), read: deadline{early: l.read}, write: deadline{early: l.write}}
+	l.quiet.add(n)
+	return n, nil
 }
 
 // passing reports whether what kept a listener from accepting will be over.
@@ -45,9 +51,11 @@ func passing(err error) bool {
 // may only close.
 type conn struct {
 	net.Conn
+	quiet       *quiet
 	from        string // the other end, as net/http writes it
 	read, write deadline
 	answered    bool // since something was read
+	asked       bool // something was read
 }
 
 // deadline is the one that is wanted and the one that is set, which is never
@@ -99,7 +107,18 @@ func (c *conn) Read(b []byte) (int, error) {
 			return 0, err
 		}
 	}
-	return c.Conn.Read(b)
+	n, err := c.Conn.Read(b)
+	if !c.asked && n > 0 {
+		c.asked = true
+		c.quiet.leave(c)
+	}
+	return n, err
+}
+
+// Close implements net.Conn.
+func (c *conn) Close() error {
+	c.quiet.leave(c)
+	return c.Conn.Close()
 }
 
 // Write implements net.Conn.
@@ -111,4 +130,60 @@ func (c *conn) Write(b []byte) (int, error) {
 	}
 	c.answered = true
 	return c.Conn.Write(b)
+}
+
+// secure is a connection of TLS.
+type secure struct {
+	*tls.Conn
+	quiet *quiet
+	asked bool // something was read, after TLS was agreed on
+}
+
+// Read implements net.Conn.
+func (c *secure) Read(b []byte) (int, error) {
+	n, err := c.Conn.Read(b)
+	if !c.asked && n > 0 {
+		c.asked = true
+		c.quiet.leave(c)
+	}
+	return n, err
+}
+
+// Close implements net.Conn.
+func (c *secure) Close() error {
+	c.quiet.leave(c)
+	return c.Conn.Close()
+}
+
+// quiet are the open connections from which nothing has come. The zero value is
+// ready.
+type quiet struct {
+	mu    sync.Mutex
+	conns map[net.Conn]struct{}
+}
+
+func (q *quiet) add(c net.Conn) {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	if q.conns == nil {
+		q.conns = map[net.Conn]struct{}{}
+	}
+	q.conns[c] = struct{}{}
+}
+
+func (q *quiet) leave(c net.Conn) {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	delete(q.conns, c)
+}
+
+// end closes them all.
+func (q *quiet) end() {
+	q.mu.Lock()
+	all := q.conns
+	q.conns = nil
+	q.mu.Unlock()
+	for c := range all {
+		_ = c.Close()
+	}
 }

@@ -16,6 +16,7 @@ import (
 	"net/textproto"
 	"net/url"
 	"os"
+	"strconv"
 	"strings"
 	"sync"
 	"time"
@@ -43,6 +44,7 @@ type Server struct {
 	handler http.Handler
 	base    *http.Request // knows the listener's address; every request begins as its copy
 	pool    sync.Pool
+	quiet   quiet
 	loop    fasthttp.Server
 	options Options
 }
@@ -76,7 +78,10 @@ func (s *Server) state(c net.Conn, now fasthttp.ConnState) {
 	if now != fasthttp.StateIdle {
 		return
 	}
-	if own, ok := c.(*conn); ok {
+	switch own := c.(type) {
+	case *conn:
+		c = own.Conn
+	case *secure:
 		c = own.Conn
 	}
 	s.options.Answered(c)
@@ -85,11 +90,19 @@ func (s *Server) state(c net.Conn, now fasthttp.ConnState) {
 // Serve answers on l until Shutdown.
 func (s *Server) Serve(l net.Listener) error {
 	o := &s.options
-	return s.loop.Serve(&listener{l, min(o.ReadTimeout, o.IdleTimeout) / 16, o.WriteTimeout / 16})
+	return s.loop.Serve(&listener{l, &s.quiet, min(o.ReadTimeout, o.IdleTimeout) / 16, o.WriteTimeout / 16})
 }
 
+// aMoment is for what was sent just before a stop to be read.
+const aMoment = 250 * time.Millisecond
+
 // Shutdown takes no new requests and waits for those under way, until ctx ends.
-func (s *Server) Shutdown(ctx context.Context) error { return s.loop.ShutdownWithContext(ctx) }
+// Who has asked nothing is not waited for.
+func (s *Server) Shutdown(ctx context.Context) error {
+	hush := time.AfterFunc(aMoment, s.quiet.end) // to the loop, who is new is busy
+	defer hush.Stop()
+	return s.loop.ShutdownWithContext(ctx)
+}
 
 type silence struct{}
 
@@ -139,9 +152,9 @@ func (s *Server) serve(ctx *fasthttp.RequestCtx) {
 
 // unread answers what fasthttp could not read at all; it closes the connection. Who
 // was waited for in vain is told nothing: it could be taken for the answer to a
-// request that is on its way.
+// request that is on its way. So is who was ended by a stop.
 func (s *Server) unread(ctx *fasthttp.RequestCtx, err error) {
-	if errors.Is(err, os.ErrDeadlineExceeded) {
+	if errors.Is(err, os.ErrDeadlineExceeded) || errors.Is(err, net.ErrClosed) {
 		_ = ctx.Conn().Close()
 		return
 	}
@@ -301,7 +314,10 @@ func (x *exchange) status(status int) {
 	h := &x.ctx.Response.Header
 	for name, values := range x.answer {
 		switch name {
-		case "Content-Length": // fasthttp counts for itself
+		case "Content-Length": // fasthttp counts for itself, but not what HEAD does not get
+			if n, err := strconv.Atoi(values[0]); err == nil && x.request.Method == http.MethodHead {
+				h.SetContentLength(n)
+			}
 		case "Connection":
 			x.ctx.SetConnectionClose()
 		default:

@@ -113,6 +113,46 @@ func TestAHandlerIsToldAsByNetHTTP(t *testing.T) {
 	}
 }
 
+// HEAD is told the length that GET would have been told, where it is known (RFC
+// 9110, 8.6).
+func TestHeadIsToldTheLengthAsByNetHTTP(t *testing.T) {
+	for name, h := range map[string]http.HandlerFunc{
+		"said, and nothing written": func(w http.ResponseWriter, _ *http.Request) { w.Header().Set("Content-Length", "7") },
+		"said to be nothing": func(w http.ResponseWriter, _ *http.Request) {
+			w.Header()["Content-Length"] = []string{"0"}
+			w.WriteHeader(http.StatusOK)
+		},
+		"said, and written": func(w http.ResponseWriter, _ *http.Request) {
+			w.Header().Set("Content-Length", "4")
+			_, _ = io.WriteString(w, "fine")
+		},
+		"written": func(w http.ResponseWriter, _ *http.Request) { _, _ = io.WriteString(w, "fine") },
+		"neither": func(http.ResponseWriter, *http.Request) {},
+	} {
+		t.Run(name, func(t *testing.T) {
+			reference := httptest.NewServer(h)
+			defer reference.Close()
+			told := func(at string) string {
+				t.Helper()
+				answers := bufio.NewReader(strings.NewReader(said(t, at, "HEAD / HTTP/1.1\r\nHost: h\r\n\r\n"+strings.Replace(last, "GET", "HEAD", 1))))
+				var lengths []string
+				for range 2 { // the second shows that the first has no body
+					res, err := http.ReadResponse(answers, &http.Request{Method: http.MethodHead})
+					if err != nil {
+						t.Fatal(err)
+					}
+					_ = res.Body.Close()
+					lengths = append(lengths, fmt.Sprint(res.StatusCode, res.Header["Content-Length"]))
+				}
+				return strings.Join(lengths, ", ")
+			}
+			if got, want := told(serve(t, h)), told(strings.TrimPrefix(reference.URL, "http://")); got != want {
+				t.Errorf("%s, and by net/http %s", got, want)
+			}
+		})
+	}
+}
+
 // bodies are the statuses, the repeated header and the texts of several answers.
 func bodies(t *testing.T, text string) string {
 	t.Helper()
