@@ -4,6 +4,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"slices"
+	"strings"
 	"time"
 
 	"github.com/halberdhq/halberd/internal/volume"
@@ -79,6 +80,16 @@ func AlertKinds() []AlertKind {
 	return out
 }
 
+// kindWords are the kinds for a sentence: a, b or c.
+func kindWords() string {
+	words := make([]string, len(alertKinds))
+	for i := range alertKinds {
+		words[i] = string(alertKinds[i].kind)
+	}
+	last := len(words) - 1
+	return strings.Join(words[:last], ", ") + " or " + words[last]
+}
+
 // AlertRule says what shall be told of, and of which keys. Of the rules of one
 // kind those of the narrowest scope that fits a key hold for it, and no others: a
 // rule of a key, active or not, takes the place of its project's, and that of its
@@ -138,7 +149,7 @@ const (
 func (a *AlertRule) validate() error {
 	k, ok := a.Kind.known()
 	if !ok {
-		return Invalid("kind", "must be one of %v", AlertKinds())
+		return Invalid("kind", "must be %s", kindWords())
 	}
 	window := int64(a.Window / time.Second)
 	switch {

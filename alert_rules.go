@@ -140,7 +140,7 @@ func (s *Service) newAlertRule(tx Tx, by Actor, n NewAlertRule) (AlertRule, erro
 		return a, err
 	}
 	if n.Kind == "" {
-		return a, Invalid("kind", "must be given: one of %v", AlertKinds())
+		return a, Invalid("kind", "must be given: %s", kindWords())
 	}
 	if err := a.patch(AlertRulePatch{
 		Window: n.Window, Threshold: n.Threshold, Active: n.Active,

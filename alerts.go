@@ -30,7 +30,7 @@ func (s *Service) ListAlerts(ctx context.Context, by Actor, q AlertQuery) (out A
 			f.Organization, f.Project = p.Organization, p.ID
 		}
 		if _, ok := q.Kind.known(); q.Kind != "" && !ok {
-			return Invalid("kind", "must be one of %v", AlertKinds())
+			return Invalid("kind", "must be %s", kindWords())
 		}
 		var states []string
 		for _, st := range q.States {

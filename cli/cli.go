@@ -59,11 +59,11 @@ func New(o Options) *cobra.Command {
 func Run(ctx context.Context, o Options) (exit int) {
 	a, root := build(o)
 	if err := refuseSecrets(o.Args, a.getenv("HB_API_KEY"), a.getenv("HB_VERIFY_KEY")); err != nil {
-		return a.fail(err)
+		return a.fail(nil, err)
 	}
 	root.SetArgs(o.Args)
 	cmd, err := root.ExecuteContextC(ctx)
-	return a.fail(inFlags(cmd, err))
+	return a.fail(cmd, inFlags(cmd, err))
 }
 
 func build(o Options) (*app, *cobra.Command) {

@@ -5,6 +5,9 @@ import (
 	"crypto/tls"
 	"errors"
 	"fmt"
+	"strings"
+
+	"github.com/spf13/cobra"
 
 	"github.com/halberdhq/halberd/client"
 )
@@ -35,8 +38,8 @@ var refusals = map[string]refusal{
 	"UNAUTHORIZED":           {exitAuth, "Check that the key belongs to this server and is active, or make a profile with `hb login`."},
 	"FORBIDDEN":              {exitAuth, "The key in use may not do this; `hb whoami` shows what it may."},
 	"SCOPE_ESCALATION":       {exitAuth, "Nobody grants more than they hold; `hb whoami` shows what the key in use holds."},
-	"NOT_FOUND":              {exitNotFound, "It does not exist, or the key in use does not reach it. `hb api-keys list` shows the keys it reaches."},
-	"ENDPOINT_NOT_FOUND":     {exitNotFound, ""},
+	"NOT_FOUND":              {exitNotFound, "It does not exist, or the key in use does not reach it."},
+	"ENDPOINT_NOT_FOUND":     {exitNotFound, "It does not exist, or the key in use does not reach it."},
 	"METHOD_NOT_ALLOWED":     {exitFailure, "The server may be older than this hb; compare `hb version` with its own."},
 	"KEY_LIMIT_EXCEEDED":     {exitConflict, "Revoke a key that is not used (`hb api-keys list --unused-since 90d`), or ask an operator for a higher ceiling."},
 	"KEY_REVOKED":            {exitConflict, ""}, // the message says it all
@@ -75,16 +78,20 @@ func noAccess(format string, args ...any) error {
 	return &problem{exit: exitAuth, text: fmt.Sprintf(format, args...)}
 }
 
-// fail says what went wrong, what to do and the request id, and chooses the
-// exit code.
-func (a *app) fail(err error) int {
+// fail says what went wrong in cmd (nil: before one was found), what to do and the
+// request id, and chooses the exit code.
+func (a *app) fail(cmd *cobra.Command, err error) int {
 	if err == nil {
 		return 0
 	}
 	if e, ok := errors.AsType[*client.Error](err); ok && !errors.Is(err, context.Canceled) {
 		how := refusals[e.Code]
 		a.say("hb: %s", clean(e.Message))
-		if next := advice(e, how); next != "" {
+		next := advice(e, how)
+		if how.exit == exitNotFound {
+			next += " `" + lister(cmd) + "` shows what it reaches."
+		}
+		if next != "" {
 			a.say("    %s", next)
 		}
 		if e.RequestID != "" {
@@ -120,6 +127,23 @@ func advice(e *client.Error, how refusal) string {
 			"    names a PEM file of those to trust (on Unix), such as the certificate itself when it is self-signed."
 	}
 	return how.next
+}
+
+// lister is the verb that lists what cmd takes an id of.
+func lister(cmd *cobra.Command) string {
+	if cmd == nil || !cmd.HasParent() {
+		return "hb api-keys list"
+	}
+	name := "list"
+	if strings.HasSuffix(cmd.Name(), "-rule") {
+		name = "rules"
+	}
+	for _, beside := range cmd.Parent().Commands() {
+		if beside.Name() == name {
+			return beside.CommandPath()
+		}
+	}
+	return lister(cmd.Parent())
 }
 
 func untrusted(err error) bool {

@@ -16,7 +16,7 @@ var flagOf = map[string]struct{ flag, unit string }{
 	"label": {"name", ""}, "q": {"search", ""}, "key_prefix": {"key-prefix", ""}, "rate_limits": {"rate-limit", ""},
 	"overlap_seconds": {"overlap", "seconds"}, "expires_in_days": {"expires-in", "days"},
 	"default_expires_in_days": {"default-expires-in", "days"}, "max_expires_in_days": {"max-expires-in", "days"},
-	"project_id": {"project", ""}, "organization_id": {"organization", ""},
+	"project_id": {"project", ""}, "organization_id": {"organization", ""}, "endpoint": {"url", ""},
 }
 
 // spanned is what hb takes for an instant besides what the server does (ago and

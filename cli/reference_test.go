@@ -94,7 +94,7 @@ func describe(b *bytes.Buffer, root *cobra.Command) {
 const head = `# hb: the command line
 
 Written by ` + "`make golden`" + ` from what the commands say of themselves. The commands of whoever
-runs the server (` + "`hb serve`" + ` and its kin) are described by ` + "`hb --help`" + `.
+runs the server (` + "`hb serve`" + ` and its kin) say with ` + "`--help`" + ` what they do.
 
 Data goes to stdout and words to stderr. ` + "`-o json`" + ` and ` + "`-o yaml`" + ` have the fields of ` + "`/v1`" + `.
 

@@ -378,3 +378,19 @@ func TestAListWalksItsPages(t *testing.T) {
 		t.Errorf("a list in a circle: %v after %d", last, len(s.seen))
 	}
 }
+
+// What is too short to be a key is no secret, and would eat the letters of what
+// has to be read.
+func TestAWordThatIsNoKeyIsNotTakenOut(t *testing.T) {
+	s := &script{steps: []func(*http.Request) (*http.Response, error){
+		answers(401, `{"error":{"code":"UNAUTHORIZED","message":"Invalid or missing API key"},"meta":{"request_id":"req_7x7x"}}`),
+	}}
+	c, err := client.New("https://keys.example.com", "x", client.Transport(s))
+	if err != nil {
+		t.Fatal(err)
+	}
+	_, err = c.WhoAmI(t.Context())
+	if e, ok := errors.AsType[*client.Error](err); !ok || e.RequestID != "req_7x7x" {
+		t.Errorf("%v", err)
+	}
+}

@@ -53,11 +53,13 @@ func (e *Error) Error() string {
 func (e *Error) Unwrap() error { return e.err }
 
 // without is e with nothing of secrets in it. Halberd repeats none; something
-// before it may answer with the very headers it was sent.
+// before it may answer with the very headers it was sent. What is too short to be a
+// secret stays: it would be taken out of the middle of words.
 func (e *Error) without(secrets ...string) *Error {
+	const shortest = 8
 	out := *e
 	for _, secret := range secrets {
-		if secret == "" {
+		if len(secret) < shortest {
 			continue
 		}
 		var cause string

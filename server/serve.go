@@ -91,6 +91,9 @@ func serve(ctx context.Context, src sources, version string, stdout, stderr io.W
 	if inUse(err) {
 		return fmt.Errorf("%w: stop it first, or name another folder with --data", err)
 	}
+	if _, ok := errors.AsType[*fs.PathError](err); ok && (errors.Is(err, fs.ErrPermission) || errors.Is(err, syscall.ENOTDIR) || errors.Is(err, syscall.EROFS)) {
+		return fmt.Errorf("%w: name a folder that this user may write, with --data", err)
+	}
 	if err != nil {
 		return err
 	}

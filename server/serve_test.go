@@ -114,6 +114,14 @@ func TestAnAddressThatIsTakenSaysWhatToDo(t *testing.T) {
 	run(t, "demo", "--listen", "127.0.0.1:0", "--shop", at).refused(t, 1, at, "with --shop")
 }
 
+func TestAFolderThatCannotBeOneSaysWhatToDo(t *testing.T) {
+	file := filepath.Join(shortDir(t), "file")
+	if err := os.WriteFile(file, nil, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	run(t, "serve", "--data", file, "--listen", "127.0.0.1:0").refused(t, 1, file, "may write", "--data")
+}
+
 //
 func TestASecondServerOnTheFolderIsRefused(t *testing.T) {
 	dir := shortDir(t)
