@@ -144,8 +144,10 @@ func (s *Store) TidyUsage(ctx context.Context, t halberd.UsageTidying) (more boo
 	}
 	defer leave()
 	l := s.usage
+	l.mu.Lock()
+	defer l.mu.Unlock()
 	err = l.change(func() (err error) {
-		if err = l.settle(ctx); err == nil {
+		if err = l.settle(); err == nil {
 			more, err = l.tidy(ctx, t)
 		}
 		return err

@@ -66,3 +66,51 @@ func TestNotesOutliveTheProcess(t *testing.T) {
 		t.Fatal(err)
 	}
 }
+
+// A settlement that fails leaves the notes as they were: they are settled once,
+// later, and until then a key goes on telling of its use.
+func TestNotesThatCouldNotBeSettledAreSettledLater(t *testing.T) {
+	s, err := Open(t.Context(), t.TempDir(), Options{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer func() { _ = s.Close() }()
+	id, l := halberd.KeyID{7}, s.usage
+	batch := func(number int64) halberd.UsageBatch {
+		return halberd.UsageBatch{
+			Writer: [16]byte{1}, Number: number,
+			Counts: []halberd.UsageCount{{Key: id, Organization: halberd.OrganizationID{2}, Minute: 1_790_000_040, Verdict: "VALID", Count: 2}},
+			Uses:   []halberd.KeyUse{{Key: id, Organization: halberd.OrganizationID{2}, At: 1_790_000_040 + number}},
+		}
+	}
+	wanted := errors.New("the disk is full")
+	for number := range int64(3) {
+		if err := s.NoteUsage(t.Context(), batch(number+1)); err != nil {
+			t.Fatal(err)
+		}
+		l.mu.Lock()
+		err := l.change(func() error { return errors.Join(l.settle(), wanted) })
+		l.mu.Unlock()
+		if !errors.Is(err, wanted) {
+			t.Fatal(err)
+		}
+		k := halberd.KeyRecord{ID: id}
+		if l.noteLatest(&k); k.LastUsedAt != 1_790_000_041+number {
+			t.Errorf("last used at %d after note %d", k.LastUsedAt, number+1)
+		}
+	}
+	for range 2 {
+		if err := s.AddUsage(t.Context(), halberd.UsageBatch{}); err != nil {
+			t.Fatal(err)
+		}
+		if err := s.View(t.Context(), func(r halberd.Reader) error {
+			sums, _, err := r.Usage(halberd.UsageFilter{Step: halberd.StepMinute, Keys: []halberd.KeyID{id}, To: 1 << 40})
+			if len(sums) != 1 || sums[0].Count != 6 {
+				t.Errorf("%+v", sums)
+			}
+			return err
+		}); err != nil {
+			t.Fatal(err)
+		}
+	}
+}

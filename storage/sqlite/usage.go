@@ -17,13 +17,12 @@ type usageLog struct {
 	mu    sync.Mutex // guards what follows
 	conn  *conn
 	marks marks
-	noted int // bytes of notes
-
-	latest latest // has a lock of its own
+	notes notes
 }
 
 func openUsage(ctx context.Context, f *folder) (*usageLog, error) {
-	l := &usageLog{latest: latest{uses: map[halberd.KeyID]halberd.KeyUse{}}}
+	l := new(usageLog)
+	l.notes.forget()
 	var err error
 	l.conn, err = connect(ctx, f.File(usageName), "PRAGMA journal_mode = WAL", "PRAGMA synchronous = NORMAL",
 		"PRAGMA wal_autocheckpoint = 4000", "PRAGMA cache_size = -32768",
@@ -32,10 +31,10 @@ func openUsage(ctx context.Context, f *folder) (*usageLog, error) {
 		l.marks, err = readMarks(ctx, l.conn)
 	}
 	if err == nil {
-		_, err = l.conn.one(ctx, "SELECT coalesce(sum(length(batch)), 0) FROM notes", nil, scan(func(s *scanner) { l.noted = int(s.int()) }))
+		err = l.readNotes(ctx)
 	}
-	if err == nil && l.noted > 0 { // of the process before
-		err = l.change(func() error { return l.settle(ctx) })
+	if err == nil && l.notes.size > 0 {
+		err = l.change(l.settle)
 	}
 	if err != nil {
 		if l.conn != nil {
@@ -46,14 +45,12 @@ func openUsage(ctx context.Context, f *folder) (*usageLog, error) {
 	return l, nil
 }
 
-// change runs fn in a transaction.
+// change runs fn in a transaction. Called with mu held.
 func (l *usageLog) change(fn func() error) (err error) {
-	l.mu.Lock()
-	defer l.mu.Unlock()
 	if _, err := l.conn.exec("BEGIN IMMEDIATE"); err != nil {
 		return err
 	}
-	before, noted, end := l.marks, l.noted, "ROLLBACK"
+	marks, size, end := l.marks, l.notes.size, "ROLLBACK"
 	defer func() {
 		if _, e := l.conn.exec(end); e != nil && err == nil {
 			err = e
@@ -61,12 +58,11 @@ func (l *usageLog) change(fn func() error) (err error) {
 		}
 		switch {
 		case err != nil:
-			l.marks, l.noted = before, noted
-		case noted > 0 && l.noted < noted: // settled: whoever reads from now on finds it in the tables
-			l.latest.mu.Lock()
-			clear(l.latest.uses)
-			l.latest.mu.Unlock()
+			l.marks, l.notes.size = marks, size
+		case l.notes.settled:
+			l.notes.forget()
 		}
+		l.notes.settled = false
 	}()
 	if err := fn(); err != nil {
 		return err
@@ -82,11 +78,14 @@ func (s *Store) AddUsage(ctx context.Context, b halberd.UsageBatch) error {
 		return err
 	}
 	defer leave()
-	return unavailable(s.usage.change(func() error { return s.usage.add(ctx, b) }))
+	l := s.usage
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return unavailable(l.change(func() error { return l.add(ctx, b) }))
 }
 
 func (l *usageLog) add(ctx context.Context, b halberd.UsageBatch) error {
-	if err := l.settle(ctx); err != nil {
+	if err := l.settle(); err != nil {
 		return err
 	}
 	if done, err := l.repeated(ctx, b); done || err != nil {
