@@ -133,3 +133,20 @@ func TestS1_24_AClockSetBackStopsNoAlerts(t *testing.T) {
 		t.Errorf("%+v", a)
 	}
 }
+
+// What is known of a key from the minutes before is not what it is after a change.
+func TestS1_24_AChangedKeyIsJudgedAsItIs(t *testing.T) {
+	w := watching(t)
+	k := w.Make(halberd.NewKey{Name: "CI"})
+	for _, name := range []string{"builds", "nightly builds"} {
+		w.minute(w.use(1, k.Secret))
+		_, err := w.Update(w.Ctx(), w.Admin, k.Key.ID, halberd.KeyPatch{Name: halberd.Some(name)}, 0)
+		must(t, err)
+	}
+	_, err := w.Revoke(w.Ctx(), w.Admin, k.Key.ID, "", 0)
+	must(t, err)
+	w.minute(w.use(1, k.Secret))
+	if a := w.one(halberd.AlertEnded); a.KeyName != "nightly builds" {
+		t.Errorf("%+v", a)
+	}
+}

@@ -229,12 +229,12 @@ func (x *evaluation) minute(r Reader, minute int64) error {
 func (x *evaluation) span(r Reader, minute int64, from, before KeyID) error {
 	const page = 2000
 	counts := map[VerdictCode]int64{}
-	var key KeyID
+	var one MinuteCount // of the key whose counts are gathered
 	flush := func() error {
-		if key.IsZero() {
+		if one.Key.IsZero() {
 			return nil
 		}
-		err := x.used(r, minute, key, counts)
+		err := x.used(r, minute, &one, counts)
 		clear(counts)
 		return err
 	}
@@ -247,11 +247,11 @@ func (x *evaluation) span(r Reader, minute int64, from, before KeyID) error {
 			if !before.IsZero() && bytes.Compare(c.Key[:], before[:]) >= 0 {
 				return flush()
 			}
-			if c.Key != key {
+			if c.Key != one.Key {
 				if err := flush(); err != nil {
 					return err
 				}
-				key = c.Key
+				one = c
 			}
 			counts[VerdictCode(c.Verdict)] += c.Count
 			after = c.MinutePlace
@@ -263,27 +263,32 @@ func (x *evaluation) span(r Reader, minute int64, from, before KeyID) error {
 }
 
 // used looks at one key that was counted in a minute.
-func (x *evaluation) used(r Reader, minute int64, id KeyID, counts map[VerdictCode]int64) error {
-	k, kept := x.w.keys[id], true
+func (x *evaluation) used(r Reader, minute int64, c *MinuteCount, counts map[VerdictCode]int64) error {
+	k, kept := x.w.keys[c.Key], true
 	if k == nil {
 		k, kept = &watched{}, len(x.w.keys) < maxWatched
 		if kept {
-			x.w.keys[id] = k
+			x.w.keys[c.Key] = k
 		} // else it is looked at for once, with no memory of its volume
 	}
 	k.active = minute
-	// Each minute, to see where it was used from; half of what may be read is for
-	// those that nothing is known of.
-	if stale := minute-k.read >= watchedFresh; x.looks < maxLooks/2 || stale && x.looks < maxLooks {
-		if err := x.read(r, k, id, minute); err != nil {
+	switch changed := k.version != c.Version; {
+	case !changed && minute-k.read < watchedFresh:
+	case x.looks >= maxLooks:
+		x.pass(c.Key)
+		if changed { // what is known of it holds no more
+			return nil
+		}
+	default:
+		if err := x.read(r, k, c, minute); err != nil {
 			return err
 		}
 	}
-	if x.looks >= maxLooks/2 {
-		x.pass(id)
-	}
 	if k.key.ID.IsZero() {
 		return nil
+	}
+	if err := x.origin(r, k, c, minute); err != nil {
+		return err
 	}
 	var total, refused int64
 	for code, n := range counts {
@@ -319,38 +324,38 @@ func (x *evaluation) rules(k *Key, kind AlertKind) []*AlertRule {
 	return x.w.rulesFor(k.Organization, k.Project, k.ID, kind)
 }
 
-// read learns what a key is, and from where it was used last.
-func (x *evaluation) read(r Reader, k *watched, id KeyID, minute int64) error {
+// read learns what a key is.
+func (x *evaluation) read(r Reader, k *watched, c *MinuteCount, minute int64) error {
 	x.looks++
-	row, err := r.Key(id)
+	k.key, k.read, k.version = Key{}, minute, c.Version
+	row, err := r.Key(c.Key)
 	if errors.Is(err, ErrNotFound) {
-		k.read = minute
 		return nil
 	}
 	if err != nil {
 		return err
 	}
-	if k.key, err = x.s.openKey(&row); err != nil {
-		k.key = Key{} // damaged: refused, and reported elsewhere
-		k.read = minute
-		return nil //nolint:nilerr // one row must not end the evaluation
+	key, err := x.s.openKey(&row)
+	if err != nil {
+		return nil //nolint:nilerr // one damaged row must not end the evaluation: it is refused, and reported elsewhere
 	}
-	if minute-k.read >= watchedFresh {
-		k.limits = k.key.RateLimits
-		if k.limits == nil && !k.key.Project.IsZero() {
-			p, err := x.s.project(r, k.key.Project)
-			if err != nil {
-				return err
-			}
-			k.limits = p.RateLimits
+	limits := key.RateLimits
+	if limits == nil && !key.Project.IsZero() {
+		p, err := x.s.project(r, key.Project)
+		if err != nil {
+			return err
 		}
-		k.read = minute
+		limits = p.RateLimits
 	}
-	return x.origin(r, k, minute)
+	k.key, k.limits = key, limits
+	return nil
 }
 
 // origin compares where a key was used last with where it was used before.
-func (x *evaluation) origin(r Reader, k *watched, minute int64) error {
+func (x *evaluation) origin(r Reader, k *watched, c *MinuteCount, minute int64) error {
+	if k.origins != nil && c.LastUsedFrom == k.from && c.LastUsedAgent == k.agent {
+		return nil
+	}
 	id := k.key.ID
 	if k.origins == nil {
 		known, err := r.Origins(OriginFilter{Key: id, Limit: 2 * maxOrigins})
@@ -365,9 +370,11 @@ func (x *evaluation) origin(r Reader, k *watched, minute int64) error {
 			}
 		}
 	}
+	k.from, k.agent = c.LastUsedFrom, c.LastUsedAgent
+	from, _ := netip.ParseAddr(c.LastUsedFrom) // what cannot be read is of no network
 	for _, o := range []struct{ kind, value, what string }{
-		{"network", network(k.key.LastUsedFrom), "from the network"},
-		{"program", program(k.key.LastUsedAgent), "by the program"},
+		{"network", network(from), "from the network"},
+		{"program", program(c.LastUsedAgent), "by the program"},
 	} {
 		if o.value == "" || k.origins[o.kind+" "+o.value] {
 			continue

@@ -108,6 +108,7 @@ type Reader interface {
 	Usage(f UsageFilter) (sums []UsageSum, droppedBefore int64, err error)
 	// UsageOfMinute lists what was counted in the minute that begins at start, of
 	// every key, by key and verdict, at most limit counts after the given place.
+	// Where the key was used last may leave out what NoteUsage alone was told.
 	UsageOfMinute(start int64, after MinutePlace, limit int) ([]MinuteCount, error)
 
 	AlertRule(id AlertRuleID) (AlertRuleRecord, error)
@@ -504,10 +505,14 @@ type UsageFilter struct {
 	From, To     int64 // From ≤ start < To, both multiples of the step
 }
 
-// MinuteCount is how often a verdict fell on a key in one minute.
+// MinuteCount is how often a verdict fell on a key in one minute, and what shows
+// whether there is anything new about that key.
 type MinuteCount struct {
 	MinutePlace
 	Count int64
+
+	Version                     int64 // of the key's record; 0: there is none
+	LastUsedFrom, LastUsedAgent string
 }
 
 // MinutePlace is a place in the list of a minute's counts. The zero place is

@@ -41,7 +41,7 @@ const (
 	maxOrigins     = 16      // of each kind that are known of a key; one with more is at home anywhere
 	watchedIdle    = 24 * 60 // minutes without use after which a key is forgotten
 	watchedCrowded = 60      // the same while there is no room for others
-	watchedFresh   = 10      // minutes for which what is known of a key is believed
+	watchedFresh   = 10      // minutes for which a project's limits are believed of a key that did not change
 	originLearning = 24 * 60 // minutes after a key's first use in which nothing is new
 )
 
@@ -53,13 +53,16 @@ type incident struct {
 
 // watched is what is known of a key that is used.
 type watched struct {
-	key     Key
+	key     Key // zero: it is not there, or damaged
 	limits  RateLimits
+	version int64 // of the record that was read
 	read    int64 // minute in which the above were read; 0: never
 	active  int64 // last minute with a count
 	model   *volume.Model
 	origins map[string]bool
 	since   int64 // minute of the first origin; 0: none
+
+	from, agent string // that were compared last with the origins
 }
 
 // finding is what a rule found.

@@ -22,7 +22,12 @@ func (r reader) UsageOfMinute(start int64, after halberd.MinutePlace, limit int)
 	for at, n := range r.usage[0].count {
 		key, ok := at.subject.(halberd.KeyID)
 		if place := (halberd.MinutePlace{Key: key, Verdict: at.verdict}); ok && at.start == start && order(place, after) > 0 {
-			out = append(out, halberd.MinuteCount{MinutePlace: place, Count: n})
+			c := halberd.MinuteCount{MinutePlace: place, Count: n}
+			if k := r.keys[key]; k != nil {
+				c.Version = k.Version
+			}
+			c.LastUsedFrom, c.LastUsedAgent = r.lastUsed[key].From, r.lastUsed[key].Agent
+			out = append(out, c)
 		}
 	}
 	slices.SortFunc(out, func(a, b halberd.MinuteCount) int { return order(a.MinutePlace, b.MinutePlace) })

@@ -10,12 +10,15 @@ const (
 // UsageOfMinute reads the table of minutes alone: what is carried on stays in it
 // until it is dropped.
 func (r reader) UsageOfMinute(start int64, after halberd.MinutePlace, limit int) (list []halberd.MinuteCount, err error) {
-	err = r.all(`SELECT subject, verdict, count FROM minutes WHERE start = $1 AND kind = $2
-		AND (subject, verdict) > ($3, $4) ORDER BY start, kind, subject, verdict`+bound(limit),
+	err = r.all(`SELECT m.subject, m.verdict, m.count, k.version, u.address, u.agent FROM minutes m
+		LEFT JOIN keys k ON k.id = m.subject LEFT JOIN last_used u ON u.key = m.subject
+		WHERE m.start = $1 AND m.kind = $2 AND (m.subject, m.verdict) > ($3, $4)
+		ORDER BY m.start, m.kind, m.subject, m.verdict`+bound(limit),
 		[]any{start, ofKey, after.Key[:], after.Verdict}, func(s *scanner) {
 			var c halberd.MinuteCount
 			s.into(c.Key[:])
-			c.Verdict, c.Count = s.text(), s.int()
+			c.Verdict, c.Count, c.Version = s.text(), s.int(), s.int()
+			c.LastUsedFrom, c.LastUsedAgent = s.text(), s.text()
 			list = append(list, c)
 		})
 	return list, err

@@ -273,4 +273,28 @@ var alertCases = []contract{
 		want(600, three.MinutePlace, 10)
 		want(720, halberd.MinutePlace{}, 10)
 	}},
+	{"with what was counted in a minute come the key's version and where it was used last", func(s *subject) {
+		s.insert(key(1), key(2))
+		s.update(func(tx halberd.Tx) error { return tx.UpdateKey(next(key(1))) })
+		counts := halberd.UsageBatch{Counts: []halberd.UsageCount{
+			counted(1, begin, "VALID", 1), counted(1, begin, "EXPIRED", 1), counted(2, begin, "VALID", 1), counted(3, begin, "NOT_FOUND", 1),
+		}}
+		known, unknown := used(1, begin), used(1, begin+1)
+		known.Uses[0].Sampled, known.Uses[0].From, known.Uses[0].Agent = true, "192.0.2.1", "curl"
+		s.note(counts, known, unknown)
+		s.use(halberd.UsageBatch{})
+		s.view(func(r halberd.Reader) error {
+			got, err := r.UsageOfMinute(begin, halberd.MinutePlace{}, 10)
+			want := []halberd.MinuteCount{
+				{MinutePlace: halberd.MinutePlace{Key: keyID(1), Verdict: "EXPIRED"}, Count: 1, Version: 2, LastUsedFrom: "192.0.2.1", LastUsedAgent: "curl"},
+				{MinutePlace: halberd.MinutePlace{Key: keyID(1), Verdict: "VALID"}, Count: 3, Version: 2, LastUsedFrom: "192.0.2.1", LastUsedAgent: "curl"},
+				{MinutePlace: halberd.MinutePlace{Key: keyID(2), Verdict: "VALID"}, Count: 1, Version: 1},
+				{MinutePlace: halberd.MinutePlace{Key: keyID(3), Verdict: "NOT_FOUND"}, Count: 1},
+			}
+			if !slices.Equal(got, want) {
+				s.Errorf("%+v, want %+v", got, want)
+			}
+			return err
+		})
+	}},
 }
