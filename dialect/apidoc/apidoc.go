@@ -1,4 +1,4 @@
-// Package apidoc describes the dialects: the OpenAPI document, made from their
+// Package apidoc describes the dialects and the doors: the OpenAPI document, made from their
 // tables, and the page that renders it.
 package apidoc
 

@@ -14,6 +14,7 @@ import (
 	"github.com/halberdhq/halberd"
 	"github.com/halberdhq/halberd/dialect/enveloped"
 	"github.com/halberdhq/halberd/dialect/plain"
+	"github.com/halberdhq/halberd/gateway"
 	"github.com/halberdhq/halberd/internal/request"
 )
 
@@ -21,12 +22,13 @@ const about = "Keys for APIs: issue, list, edit, rotate, revoke and check them.\
 	"`/v1` is the whole product. `/api/api-keys` is a second dialect of the same keys, for programs that speak it.\n\n" +
 	"Send `X-Request-Id` to name a request; every answer repeats it or makes one. Unknown fields and parameters are refused."
 
-// Document is the OpenAPI 3.1 document of all dialects. It is the same bytes
+// Document is the OpenAPI 3.1 document of all dialects and of the doors. It is the same bytes
 // for the same tables.
 func Document() []byte {
 	d := builder{
 		schemas:  newSchemas(),
 		refusals: map[string]*huma.Response{},
+		headers:  map[string]*huma.Param{},
 		doc: &huma.OpenAPI{
 			OpenAPI: "3.1.0",
 			Info: &huma.Info{
@@ -39,6 +41,7 @@ func Document() []byte {
 			Tags: []*huma.Tag{
 				{Name: "v1", Description: "The canonical dialect"},
 				{Name: "api", Description: "The plain dialect"},
+				{Name: "gateways", Description: "The doors that gateways ask"},
 			},
 		},
 	}
@@ -48,9 +51,13 @@ func Document() []byte {
 	for _, op := range plain.Operations() {
 		d.add("api", &op, plain.Refusal)
 	}
+	for _, door := range gateway.Described() {
+		d.door("gateways", &door)
+	}
 	d.doc.Components = &huma.Components{
 		Schemas:   d.schemas.Registry,
 		Responses: d.refusals,
+		Headers:   d.headers,
 		SecuritySchemes: map[string]*huma.SecurityScheme{
 			"bearer": {Type: "http", Scheme: "bearer", Description: "Authorization: Bearer <key>"},
 			"apiKey": {Type: "apiKey", In: "header", Name: "X-API-Key"},
@@ -72,6 +79,7 @@ type builder struct {
 	doc      *huma.OpenAPI
 	schemas  *schemas
 	refusals map[string]*huma.Response // by dialect and codes
+	headers  map[string]*huma.Param    // of the doors' answers
 }
 
 type refusal func(requestID string, e *halberd.Error) any

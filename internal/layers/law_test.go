@@ -50,7 +50,7 @@ var rooms = []room{
 	{path: "dialect/enveloped/wire"},
 	{path: "dialect/enveloped", may: ". internal/request dialect/enveloped/wire"},
 	{path: "dialect/plain", may: ". internal/request"},
-	{path: "dialect/apidoc", may: ". internal/request dialect/enveloped dialect/plain github.com/danielgtaylor/huma/v2 github.com/swaggest/swgui"}, // describes the dialects
+	{path: "dialect/apidoc", may: ". internal/request dialect/enveloped dialect/plain gateway github.com/danielgtaylor/huma/v2 github.com/swaggest/swgui"}, // describes them
 	{path: "gateway", may: ". internal/request internal/ratefield go.yaml.in/yaml/v3"},
 	{path: "gateway/extauthz", may: ". gateway internal/request internal/ratefield github.com/envoyproxy/go-control-plane/envoy google.golang.org/grpc google.golang.org/genproto/googleapis/rpc google.golang.org/protobuf"},
 	{path: "console", may: ". internal/request github.com/alexedwards/scs/v2"},
