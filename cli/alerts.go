@@ -10,7 +10,12 @@ import (
 	"github.com/halberdhq/halberd/dialect/enveloped/wire"
 )
 
-var alertHeads = []string{"ID", "OPENED", "STATE", "KIND", "KEY", "CAUSE"}
+var alertListing = listing[wire.Alert]{
+	what:  "alerts",
+	heads: []string{"ID", "OPENED", "STATE", "KIND", "KEY", "CAUSE"},
+	id:    func(al *wire.Alert) string { return al.AlertID },
+	row:   alertRow,
+}
 
 func alertRow(al *wire.Alert) []cell {
 	return []cell{
@@ -70,23 +75,12 @@ func (a *app) alertsList() *cobra.Command {
 	f.StringVar(&q.OrganizationID, "organization", "", "of another organization (operators)")
 	many.on(c)
 	c.RunE = func(cmd *cobra.Command, _ []string) error {
-		if err := many.check(); err != nil {
-			return err
-		}
 		api, err := a.connect()
 		if err != nil {
 			return err
 		}
 		q.PageOf = many.first()
-		as, more, err := collect(api.Alerts.All(cmd.Context(), q), many)
-		if err != nil {
-			return err
-		}
-		err = a.show(as, func(p *page) {
-			rows(a, p, alertHeads, as, func(al *wire.Alert) string { return al.AlertID }, alertRow)
-		})
-		a.afterList(len(as), more, "alerts", err)
-		return err
+		return alertListing.print(a, api.Alerts.All(cmd.Context(), q), many)
 	}
 	return c
 }
@@ -146,7 +140,12 @@ func (a *app) alertsSilence() *cobra.Command {
 	return c
 }
 
-var ruleHeads = []string{"ID", "KIND", "THRESHOLD", "WINDOW", "SCOPE", "ACTIVE"}
+var ruleListing = listing[wire.AlertRule]{
+	what:  "alert rules",
+	heads: []string{"ID", "KIND", "THRESHOLD", "WINDOW", "SCOPE", "ACTIVE"},
+	id:    func(r *wire.AlertRule) string { return r.AlertRuleID },
+	row:   ruleRow,
+}
 
 func ruleRow(r *wire.AlertRule) []cell {
 	return []cell{text(r.AlertRuleID), text(r.Kind), text(ruleThreshold(r)), text(ruleWindow(r)), text(ruleScope(r)), active(r.Active)}
@@ -213,23 +212,12 @@ func (a *app) alertsRules() *cobra.Command {
 	c.Flags().StringVar(&q.OrganizationID, "organization", "", "of another organization (operators)")
 	many.on(c)
 	c.RunE = func(cmd *cobra.Command, _ []string) error {
-		if err := many.check(); err != nil {
-			return err
-		}
 		api, err := a.connect()
 		if err != nil {
 			return err
 		}
 		q.PageOf = many.first()
-		rs, more, err := collect(api.Alerts.AllRules(cmd.Context(), q), many)
-		if err != nil {
-			return err
-		}
-		err = a.show(rs, func(p *page) {
-			rows(a, p, ruleHeads, rs, func(r *wire.AlertRule) string { return r.AlertRuleID }, ruleRow)
-		})
-		a.afterList(len(rs), more, "alert rules", err)
-		return err
+		return ruleListing.print(a, api.Alerts.AllRules(cmd.Context(), q), many)
 	}
 	return c
 }

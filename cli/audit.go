@@ -38,9 +38,6 @@ func (a *app) audit() *cobra.Command {
 	f.BoolVarP(&follow, "follow", "f", false, "print what is recorded from now on (or from --from, --after on)")
 	many.on(c)
 	c.RunE = func(cmd *cobra.Command, _ []string) error {
-		if err := many.check(); err != nil {
-			return err
-		}
 		if follow && (many.all || f.Changed("limit") || q.To != "") {
 			return usage("--follow has no end: it goes without --limit, --all and --to")
 		}
@@ -53,20 +50,17 @@ func (a *app) audit() *cobra.Command {
 			return a.followAudit(cmd.Context(), api, q)
 		}
 		q.PageOf = many.first()
-		events, more, err := collect(api.Audit.All(cmd.Context(), q), many)
-		if err != nil {
-			return err
-		}
-		err = a.show(events, func(p *page) {
-			rows(a, p, auditHeads, events, func(e *wire.AuditEvent) string { return e.AuditID }, auditRow)
-		})
-		a.afterList(len(events), more, "audit events", err)
-		return err
+		return auditListing.print(a, api.Audit.All(cmd.Context(), q), many)
 	}
 	return c
 }
 
-var auditHeads = []string{"AT", "ACTION", "TARGET", "ACTOR", "OUTCOME", "FROM", "CHANGES"}
+var auditListing = listing[wire.AuditEvent]{
+	what:  "audit events",
+	heads: []string{"AT", "ACTION", "TARGET", "ACTOR", "OUTCOME", "FROM", "CHANGES"},
+	id:    func(e *wire.AuditEvent) string { return e.AuditID },
+	row:   auditRow,
+}
 
 func auditRow(e *wire.AuditEvent) []cell {
 	outcome := cell{e.Outcome, ""}
@@ -105,11 +99,10 @@ func (a *app) followAudit(ctx context.Context, api *client.Client, q client.Audi
 	}
 	q.Limit = pageSize
 	return follow(ctx, a, feed[wire.AuditEvent]{
+		listing: auditListing,
 		after: func(ctx context.Context, id string) (client.Page[wire.AuditEvent], error) {
 			q.After = id
 			return api.Audit.List(ctx, q)
 		},
-		id:  func(e *wire.AuditEvent) string { return e.AuditID },
-		row: auditRow,
 	}, q.After)
 }

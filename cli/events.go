@@ -38,9 +38,6 @@ func (a *app) events() *cobra.Command {
 	f.BoolVarP(&following, "follow", "f", false, "print what happens from now on (or from --from, --after on)")
 	many.on(c)
 	c.RunE = func(cmd *cobra.Command, _ []string) error {
-		if err := many.check(); err != nil {
-			return err
-		}
 		if following && (many.all || f.Changed("limit") || q.To != "" || newest) {
 			return usage("--follow has no end: it goes without --limit, --all, --to and --newest")
 		}
@@ -54,15 +51,7 @@ func (a *app) events() *cobra.Command {
 			return a.followEvents(cmd.Context(), api, q)
 		}
 		q.PageOf = many.first()
-		events, more, err := collect(api.Events.All(cmd.Context(), q), many)
-		if err != nil {
-			return err
-		}
-		err = a.show(events, func(p *page) {
-			rows(a, p, eventHeads, events, func(e *wire.Event) string { return e.EventID }, eventRow)
-		})
-		a.afterList(len(events), more, "events", err)
-		return err
+		return eventListing.print(a, api.Events.All(cmd.Context(), q), many)
 	}
 	return c
 }
@@ -81,16 +70,20 @@ func (a *app) followEvents(ctx context.Context, api *client.Client, q client.Eve
 	}
 	q.Limit = pageSize
 	return follow(ctx, a, feed[wire.Event]{
+		listing: eventListing,
 		after: func(ctx context.Context, id string) (client.Page[wire.Event], error) {
 			q.After = id
 			return api.Events.List(ctx, q)
 		},
-		id:  func(e *wire.Event) string { return e.EventID },
-		row: eventRow,
 	}, q.After)
 }
 
-var eventHeads = []string{"AT", "TYPE", "TARGET", "VERSION", "BY", "CHANGED"}
+var eventListing = listing[wire.Event]{
+	what:  "events",
+	heads: []string{"AT", "TYPE", "TARGET", "VERSION", "BY", "CHANGED"},
+	id:    func(e *wire.Event) string { return e.EventID },
+	row:   eventRow,
+}
 
 func eventRow(e *wire.Event) []cell {
 	target, version := "", ""

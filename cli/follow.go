@@ -18,11 +18,10 @@ const (
 
 // feed is a list that only grows at its end: the audit log, the events.
 type feed[T any] struct {
+	listing[T]
 	// after lists what came after the given id ("": from the feed's own beginning),
 	// oldest first.
 	after func(ctx context.Context, id string) (client.Page[T], error)
-	id    func(*T) string
-	row   func(*T) []cell
 }
 
 // follow prints what is recorded after the given id, until ctx ends, which is how

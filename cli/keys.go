@@ -92,7 +92,12 @@ func (a *app) keyValues(k *keyFlags, c *cobra.Command) (v keyValues, err error) 
 // called is a key's name for a sentence, or what can be shown of the key.
 func called(k *wire.Key) string { return cmp.Or(k.Label, k.Prefix+"…") }
 
-var keyHeads = []string{"ID", "NAME", "PREFIX", "SCOPES", "STATE", "LAST USED", "EXPIRES"}
+var keyListing = listing[wire.Key]{
+	what:  "API keys",
+	heads: []string{"ID", "NAME", "PREFIX", "SCOPES", "STATE", "LAST USED", "EXPIRES"},
+	id:    func(k *wire.Key) string { return k.KeyID },
+	row:   keyRow,
+}
 
 func keyRow(k *wire.Key) []cell {
 	return []cell{

@@ -4,7 +4,6 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/halberdhq/halberd/client"
-	"github.com/halberdhq/halberd/dialect/enveloped/wire"
 )
 
 func (a *app) keysList() *cobra.Command {
@@ -34,9 +33,6 @@ func (a *app) keysList() *cobra.Command {
 	mayBeEmpty(c, "search")
 	many.on(c)
 	c.RunE = func(cmd *cobra.Command, _ []string) error {
-		if err := many.check(); err != nil {
-			return err
-		}
 		api, err := a.connect()
 		if err != nil {
 			return err
@@ -44,15 +40,7 @@ func (a *app) keysList() *cobra.Command {
 		q.States = commas(states)
 		q.ExpiresBefore, q.UnusedSince = a.ahead(q.ExpiresBefore), a.ago(q.UnusedSince)
 		q.PageOf = many.first()
-		keys, more, err := collect(api.Keys.All(cmd.Context(), q), many)
-		if err != nil {
-			return err
-		}
-		err = a.show(keys, func(p *page) {
-			rows(a, p, keyHeads, keys, func(k *wire.Key) string { return k.KeyID }, keyRow)
-		})
-		a.afterList(len(keys), more, "API keys", err)
-		return err
+		return keyListing.print(a, api.Keys.All(cmd.Context(), q), many)
 	}
 	return c
 }

@@ -23,13 +23,12 @@ func (p *paging) on(c *cobra.Command) {
 	f := c.Flags()
 	f.IntVar(&p.limit, "limit", usualList, "how many at most")
 	f.BoolVar(&p.all, "all", false, "everything there is")
-}
-
-func (p *paging) check() error {
-	if p.limit < 1 {
-		return usage("--limit must be 1 or more")
+	c.PreRunE = func(*cobra.Command, []string) error {
+		if p.limit < 1 {
+			return usage("--limit must be 1 or more")
+		}
+		return nil
 	}
-	return nil
 }
 
 // first is the first page to ask for: one item more than is wanted tells
@@ -72,15 +71,30 @@ func rows[T any](a *app, p *page, heads []string, items []T, id func(*T) string,
 	}
 }
 
-// afterList says what the table cannot.
-func (a *app) afterList(n int, more bool, what string, err error) {
-	switch {
-	case err != nil:
-	case n == 0:
-		a.tell("There are no %s here.", what)
-	case more && n == 1:
-		a.say("There are more %s than this one: use --limit or --all.", what)
-	case more:
-		a.say("There are more %s than these %d: use --limit or --all.", what, n)
+// listing is how the items of a list are written for people.
+type listing[T any] struct {
+	what  string // they are, in a sentence: "API keys"
+	heads []string
+	id    func(*T) string // all that -q shows
+	row   func(*T) []cell
+}
+
+// print shows as many of the items as are wanted, and says when there are more.
+func (l listing[T]) print(a *app, items iter.Seq2[T, error], want paging) error {
+	got, more, err := collect(items, want)
+	if err != nil {
+		return err
 	}
+	if err := a.show(got, func(p *page) { rows(a, p, l.heads, got, l.id, l.row) }); err != nil {
+		return err
+	}
+	switch n := len(got); {
+	case n == 0:
+		a.tell("There are no %s here.", l.what)
+	case more && n == 1:
+		a.say("There are more %s than this one: use --limit or --all.", l.what)
+	case more:
+		a.say("There are more %s than these %d: use --limit or --all.", l.what, n)
+	}
+	return nil
 }

@@ -12,7 +12,12 @@ import (
 	"github.com/halberdhq/halberd/dialect/enveloped/wire"
 )
 
-var memberHeads = []string{"ID", "EMAIL", "NAME", "ROLE", "OPERATOR", "STATE"}
+var memberListing = listing[wire.Member]{
+	what:  "members",
+	heads: []string{"ID", "EMAIL", "NAME", "ROLE", "OPERATOR", "STATE"},
+	id:    func(m *wire.Member) string { return m.MemberID },
+	row:   memberRow,
+}
 
 func memberRow(m *wire.Member) []cell {
 	return []cell{

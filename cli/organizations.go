@@ -2,7 +2,12 @@ package cli
 
 import "github.com/halberdhq/halberd/dialect/enveloped/wire"
 
-var organizationHeads = []string{"ID", "NAME", "ACTIVE", "CREATED"}
+var organizationListing = listing[wire.Organization]{
+	what:  "organizations",
+	heads: []string{"ID", "NAME", "ACTIVE", "CREATED"},
+	id:    func(o *wire.Organization) string { return o.OrganizationID },
+	row:   organizationRow,
+}
 
 func organizationRow(o *wire.Organization) []cell {
 	return []cell{text(o.OrganizationID), text(o.Name), active(o.Active), moment(&o.CreatedAt, "")}

@@ -89,7 +89,12 @@ func days(c *cobra.Command, flag, s string) (v wire.Field[int64], err error) {
 	return wire.Some(n), nil
 }
 
-var projectHeads = []string{"ID", "NAME", "PREFIX", "CEILING", "DEFAULT SCOPES", "ACTIVE", "DEFAULT"}
+var projectListing = listing[wire.Project]{
+	what:  "projects",
+	heads: []string{"ID", "NAME", "PREFIX", "CEILING", "DEFAULT SCOPES", "ACTIVE", "DEFAULT"},
+	id:    func(pr *wire.Project) string { return pr.ProjectID },
+	row:   projectRow,
+}
 
 func projectRow(p *wire.Project) []cell {
 	return []cell{

@@ -13,7 +13,12 @@ import (
 	"github.com/halberdhq/halberd/dialect/enveloped/wire"
 )
 
-var webhookHeads = []string{"ID", "URL", "FORMAT", "EVENTS", "ACTIVE", "CREATED"}
+var webhookListing = listing[wire.Webhook]{
+	what:  "webhooks",
+	heads: []string{"ID", "URL", "FORMAT", "EVENTS", "ACTIVE", "CREATED"},
+	id:    func(w *wire.Webhook) string { return w.WebhookID },
+	row:   webhookRow,
+}
 
 func webhookRow(w *wire.Webhook) []cell {
 	return []cell{
@@ -98,23 +103,12 @@ func (a *app) webhooksList() *cobra.Command {
 	c.Flags().StringVar(&q.OrganizationID, "organization", "", "of another organization (operators)")
 	many.on(c)
 	c.RunE = func(cmd *cobra.Command, _ []string) error {
-		if err := many.check(); err != nil {
-			return err
-		}
 		api, err := a.connect()
 		if err != nil {
 			return err
 		}
 		q.PageOf = many.first()
-		ws, more, err := collect(api.Webhooks.All(cmd.Context(), q), many)
-		if err != nil {
-			return err
-		}
-		err = a.show(ws, func(p *page) {
-			rows(a, p, webhookHeads, ws, func(w *wire.Webhook) string { return w.WebhookID }, webhookRow)
-		})
-		a.afterList(len(ws), more, "webhooks", err)
-		return err
+		return webhookListing.print(a, api.Webhooks.All(cmd.Context(), q), many)
 	}
 	return c
 }
@@ -163,7 +157,12 @@ func (a *app) webhooksTest() *cobra.Command {
 	}
 }
 
-var deliveryHeads = []string{"ID", "TYPE", "EVENT", "STATE", "TRIES", "STATUS", "LAST", "NEXT", "ERROR"}
+var deliveryListing = listing[wire.Delivery]{
+	what:  "deliveries",
+	heads: []string{"ID", "TYPE", "EVENT", "STATE", "TRIES", "STATUS", "LAST", "NEXT", "ERROR"},
+	id:    func(d *wire.Delivery) string { return d.DeliveryID },
+	row:   deliveryRow,
+}
 
 func deliveryRow(d *wire.Delivery) []cell {
 	status := ""
@@ -190,23 +189,12 @@ func (a *app) webhooksDeliveries() *cobra.Command {
 	_ = c.RegisterFlagCompletionFunc("state", cobra.FixedCompletions([]string{"pending", "delivered", "failed", "canceled"}, cobra.ShellCompDirectiveNoFileComp))
 	many.on(c)
 	c.RunE = func(cmd *cobra.Command, args []string) error {
-		if err := many.check(); err != nil {
-			return err
-		}
 		api, err := a.connect()
 		if err != nil {
 			return err
 		}
 		q.PageOf = many.first()
-		ds, more, err := collect(api.Webhooks.AllDeliveries(cmd.Context(), args[0], q), many)
-		if err != nil {
-			return err
-		}
-		err = a.show(ds, func(p *page) {
-			rows(a, p, deliveryHeads, ds, func(d *wire.Delivery) string { return d.DeliveryID }, deliveryRow)
-		})
-		a.afterList(len(ds), more, "deliveries", err)
-		return err
+		return deliveryListing.print(a, api.Webhooks.AllDeliveries(cmd.Context(), args[0], q), many)
 	}
 	return c
 }

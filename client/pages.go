@@ -37,7 +37,12 @@ func put(q url.Values, name, value string) {
 }
 
 func page[T any](ctx context.Context, c *conn, path string, q url.Values) (Page[T], error) {
-	a, err := send[[]T](ctx, c, call{method: http.MethodGet, path: path, query: q})
+	return pageUnder[T](ctx, c, path, "", q)
+}
+
+// pageUnder is page for a path with an {id} in it.
+func pageUnder[T any](ctx context.Context, c *conn, path, id string, q url.Values) (Page[T], error) {
+	a, err := send[[]T](ctx, c, call{method: http.MethodGet, path: path, id: id, query: q})
 	p := Page[T]{Items: a.Data}
 	if a.Meta.NextCursor != nil {
 		p.Next = *a.Meta.NextCursor

@@ -86,12 +86,7 @@ func (w Webhooks) Test(ctx context.Context, id string) (wire.Event, error) {
 func (w Webhooks) Deliveries(ctx context.Context, id string, q DeliveryQuery) (Page[wire.Delivery], error) {
 	v := q.put(url.Values{})
 	put(v, "state", q.State)
-	a, err := send[[]wire.Delivery](ctx, w.conn, call{method: http.MethodGet, path: "webhooks/{id}/deliveries", id: id, query: v})
-	p := Page[wire.Delivery]{Items: a.Data}
-	if a.Meta.NextCursor != nil {
-		p.Next = *a.Meta.NextCursor
-	}
-	return p, err
+	return pageUnder[wire.Delivery](ctx, w.conn, "webhooks/{id}/deliveries", id, v)
 }
 
 // AllDeliveries walks every page from q's on.
