@@ -2,11 +2,13 @@ package postgres
 
 import (
 	"context"
+	"crypto/rand"
 	"embed"
 	"errors"
 	"fmt"
 	"io/fs"
 	"log/slog"
+	"strings"
 	"time"
 
 	"github.com/jackc/pgx/v5"
@@ -38,6 +40,9 @@ func prepare(ctx context.Context, config *pgxpool.Config, o Options) (err error)
 		defer cancel()
 		_ = c.Close(closing) // and with it the lock
 	}()
+	if err := direct(ctx, config, c); err != nil {
+		return err
+	}
 	if err := suits(ctx, c); err != nil {
 		return err
 	}
@@ -67,6 +72,11 @@ func reach(ctx context.Context, config *pgxpool.Config, log *slog.Logger) (*pgx.
 		switch class(err) {
 		case "28": // the password, or pg_hba.conf
 			return nil, fmt.Errorf("%w: it does not let this user in: %w", ErrUnsuitable, said(err))
+		case "08":
+			if strings.Contains(err.Error(), "unsupported startup parameter") {
+				return nil, fmt.Errorf("%w: a pooler stands before it that takes no settings; connect to PostgreSQL itself, or let the pooler pass them by "+
+					"(PgBouncer: ignore_startup_parameters) and set them for the user: %w", ErrUnsuitable, said(err))
+			}
 		case "3D":
 			return nil, fmt.Errorf("%w: there is no such database; make it (createdb): %w", ErrUnsuitable, said(err))
 		}
@@ -82,6 +92,36 @@ func reach(ctx context.Context, config *pgxpool.Config, log *slog.Logger) (*pgx.
 		case <-next.C:
 		}
 	}
+}
+
+// direct refuses a pooler that gives each transaction a session of its own: what is
+// prepared, listened for, or locked on one would be of another.
+func direct(ctx context.Context, config *pgxpool.Config, c *pgx.Conn) error {
+	const simply = pgx.QueryExecModeExec // nothing is prepared
+	word := rand.Text()
+	var pid uint32
+	if err := c.QueryRow(ctx, "SELECT pg_backend_pid(), set_config('halberd.session', $1, false)", simply, word).Scan(&pid, nil); err != nil {
+		return unavailable(err)
+	}
+	if pid == c.PgConn().PID() {
+		return nil // a pooler tells a number of its own
+	}
+	for range 5 { // others may ask it meanwhile
+		other, err := pgx.ConnectConfig(ctx, config.ConnConfig)
+		if err != nil {
+			return unavailable(err)
+		}
+		var theirs string
+		err = other.QueryRow(ctx, "SELECT coalesce(current_setting('halberd.session', true), '')", simply).Scan(&theirs)
+		_ = other.Close(ctx)
+		if err != nil {
+			return unavailable(err)
+		}
+		if theirs == word {
+			return fmt.Errorf("%w: a pooler in transaction mode stands before it; connect to PostgreSQL itself, or to a pooler in session mode", ErrUnsuitable)
+		}
+	}
+	return nil
 }
 
 // suits refuses a server that is too old or keeps texts in another encoding.
