@@ -12,11 +12,16 @@ import (
 // until an instant by which a revocation that it has not heard of is not
 // answered yet. A store of one process needs none.
 
-// MinLease and MaxLease bound Options.Lease.
+// MinLease and MaxLease bound Options.Lease, for which a node answers at least
+// when it cannot reach the store any more. A lease that was just renewed lasts a
+// little longer, by a fifth or by LeaseSpare if that is less, and is renewed before
+// the little is over.
 const (
 	MinLease     = time.Second
 	MaxLease     = 300 * time.Second
+	LeaseSpare   = 300 * time.Millisecond
 	defaultLease = 10 * time.Second
+	longestLease = MaxLease + LeaseSpare
 )
 
 // lease is leave to answer. It begins when the renewal was sent, not when it was

@@ -22,7 +22,8 @@ type node struct {
 	clock   func() time.Time
 	name    string
 	version string
-	length  time.Duration // of a lease
+	length  time.Duration // of a lease: Options.Lease and spare
+	spare   time.Duration // what a lease lasts longer than it has to
 
 	lease  atomic.Pointer[lease]       // never nil
 	me     atomic.Pointer[Incarnation] // nil: not entered yet
@@ -44,17 +45,20 @@ type node struct {
 	life    context.Context // ends with Close
 
 	// These are the loop's.
-	entered bool  // under the incarnation me, and active
-	current bool  // the directory lacks nothing but what CatchUp will tell of
-	told    int64 // the revision last acknowledged
+	entered bool          // under the incarnation me, and active
+	current bool          // the directory lacks nothing but what CatchUp will tell of
+	told    int64         // the revision last acknowledged
+	took    time.Duration // the last renewal
 	watch   map[Incarnation]sighting
 	watched time.Time // when watch was last brought up to date
 }
 
-// Of the loop. A lease is renewed five times in its length; a call to the store
-// that takes longer than a lease is of no use to it.
+// Of the loop. While the store is quick, a lease is renewed before its spare part
+// is over; a slow one is not kept busy with that. A call to the store that takes
+// longer than a lease is of no use to it.
 const (
-	renewalParts = 5
+	renewalParts = 5 // of Options.Lease: it is renewed as often at least
+	renewalRest  = 4 // times what the last renewal took, before the next
 	retryFirst   = 20 * time.Millisecond
 	retryLongest = time.Second
 	callLimit    = 10 * time.Second
@@ -75,6 +79,8 @@ func newNode(s *Service, c Cluster, o *Options) (*node, error) {
 	if n.length < MinLease || n.length > MaxLease {
 		return nil, Invalid("lease", "must be from %v to %v", MinLease, MaxLease)
 	}
+	n.spare = min(n.length/renewalParts, LeaseSpare)
+	n.length += n.spare
 	if err := checkText("node_name", n.name, maxName); err != nil {
 		return nil, err
 	}
@@ -140,7 +146,7 @@ func (n *node) run(ctx context.Context) {
 			if !n.entered {
 				continue
 			}
-			timer := time.NewTimer(n.length / renewalParts)
+			timer := time.NewTimer(n.pace() - n.clock().Sub(n.lease.Load().sent))
 			select {
 			case <-timer.C:
 			case <-n.nudged:
@@ -163,6 +169,11 @@ func (n *node) run(ctx context.Context) {
 	}
 }
 
+// pace is how long after a renewal the next one is due.
+func (n *node) pace() time.Duration {
+	return min(max(n.spare*2/3, renewalRest*n.took), (n.length-n.spare)/renewalParts)
+}
+
 // turn does what is due.
 func (n *node) turn(ctx context.Context) error {
 	if !n.entered {
@@ -171,7 +182,7 @@ func (n *node) turn(ctx context.Context) error {
 	ctx, cancel := context.WithTimeout(ctx, min(callLimit, n.length))
 	defer cancel()
 	l := n.lease.Load()
-	if now := n.clock(); l.holds(now) && now.Sub(l.sent) < n.length/renewalParts {
+	if now := n.clock(); l.holds(now) && now.Sub(l.sent) < n.pace() {
 		return n.follow(ctx)
 	}
 	if err := n.renew(ctx); err != nil {
@@ -273,6 +284,7 @@ func (n *node) renew(ctx context.Context) error {
 		length += length / 5
 	}
 	n.lease.Store(newLease(sent, length, g.Now))
+	n.took = n.clock().Sub(sent)
 	return n.acknowledge(ctx)
 }
 

@@ -22,8 +22,11 @@ const lease = 10 * time.Second
 // way is a node's way to the database, which can be cut.
 type way struct {
 	*memory.Node
-	cut atomic.Bool
-	mum atomic.Bool // acknowledgements get lost
+	cut  atomic.Bool
+	mum  atomic.Bool  // acknowledgements get lost
+	slow atomic.Int64 // nanoseconds that a renewal takes
+
+	renewals atomic.Int64
 }
 
 var errCut = errors.New("no route to the database")
@@ -46,6 +49,8 @@ func (w *way) Renew(ctx context.Context, b halberd.Beat) (halberd.Grant, error) 
 	if w.cut.Load() {
 		return halberd.Grant{}, errCut
 	}
+	elapse(time.Duration(w.slow.Load()))
+	w.renewals.Add(1)
 	return w.Node.Renew(ctx, b)
 }
 
@@ -157,6 +162,34 @@ func TestANewKeyAndARevokedOneAreSoOnEveryNode(t *testing.T) {
 				t.Errorf("waited %v for healthy nodes", w)
 			}
 		}
+	})
+}
+
+// whenever the database goes away, a node answers for as long as its lease is
+// set to, and then not for long. A database that is slow is not kept busy by that.
+func TestALeaseIsAlwaysWhole(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		x := newSeveral(t, 2)
+		k := x.nodes[0].Make(halberd.NewKey{})
+		for moment := range 25 {
+			elapse(time.Minute + time.Duration(moment)*11*time.Millisecond)
+			x.nodes[0].way.cut.Store(true)
+			elapse(lease - time.Millisecond)
+			x.want(k.Secret, "VALID")
+			elapse(halberd.LeaseSpare + time.Millisecond)
+			x.want(k.Secret, "UNAVAILABLE", "VALID")
+			x.nodes[0].way.cut.Store(false)
+		}
+		const took = 300 * time.Millisecond
+		way := x.nodes[1].way
+		way.slow.Store(int64(took))
+		elapse(time.Minute)
+		before := way.renewals.Load()
+		elapse(time.Minute)
+		if n := way.renewals.Load() - before; n < 30 || n > int64(time.Minute/(4*took)) {
+			t.Errorf("%d renewals in a minute", n)
+		}
+		x.want(k.Secret, "VALID")
 	})
 }
 
@@ -855,7 +888,7 @@ func TestTheListOfNodes(t *testing.T) {
 			if n.This {
 				this++
 			}
-			if n.State != halberd.NodeActive || n.Behind != 0 || n.Lease != lease || n.Name != "node" || time.Since(n.SeenAt) > lease {
+			if n.State != halberd.NodeActive || n.Behind != 0 || n.Lease != lease+halberd.LeaseSpare || n.Name != "node" || time.Since(n.SeenAt) > lease {
 				t.Errorf("%+v", n)
 			}
 		}

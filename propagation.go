@@ -133,7 +133,7 @@ func (n *node) await(ctx context.Context, revision int64, began time.Time) Propa
 			}
 		}
 		p.Waited = now.Sub(began)
-		if planted.Is(planted.NotWaited) || !first.IsZero() && len(late) == 0 || first.IsZero() && p.Waited >= outlasting(MaxLease) {
+		if planted.Is(planted.NotWaited) || !first.IsZero() && len(late) == 0 || first.IsZero() && p.Waited >= outlasting(longestLease) {
 			p.Confirmed, p.EffectiveBy = true, time.Time{}
 			return p
 		}
@@ -152,7 +152,7 @@ func (n *node) await(ctx context.Context, revision int64, began time.Time) Propa
 // effectiveBy is when the last of those who are silent has no lease any more, in
 // whole seconds.
 func (n *node) effectiveBy(now, began, first time.Time, late map[Incarnation]silent) time.Time {
-	end := began.Add(outlasting(MaxLease))
+	end := began.Add(outlasting(longestLease))
 	if !first.IsZero() {
 		end = first
 		for _, was := range late {

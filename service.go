@@ -82,7 +82,7 @@ type Options struct {
 	// may present before it is answered RATE_LIMITED instead of UNAUTHORIZED.
 	// Zero: no bound.
 	GuessesPerMinute, GuessBurst int
-	// Lease is how long a node of several answers without reaching the store: what
+	// Lease is how long at least a node of several answers without reaching the store: what
 	// an outage of the store is survived by, and what a revocation waits for where a
 	// node cannot be reached. MinLease to MaxLease; zero: ten seconds.
 	Lease time.Duration

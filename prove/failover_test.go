@@ -27,7 +27,7 @@ func TestASynchronousStandbyIsPromoted(t *testing.T) {
 	for _, n := range []int{1, 2} {
 		net.redirect(n, primary.Port(), standby.Port())
 	}
-	c.leases(1)
+	c.leases(1.5)
 	before := l.revocations()
 	eventually(t, "keys are revoked on the new primary", 30*time.Second, func() bool { return l.revocations() > before+5 }, func() string { return c.logs() })
 	if c.nodes[0].ready() {

@@ -142,7 +142,7 @@ func (l *load) own(n int) {
 func (l *load) rest() {
 	l.cease()
 	l.owners.Wait()
-	l.c.leases(1)
+	l.c.leases(1.5)
 }
 
 func (l *load) end() {

@@ -187,7 +187,7 @@ func (c *Config) settings() []setting {
 		{"listen", "addresses to listen on, or unix:PATH (default 127.0.0.1:8080)", text(&c.Listen)},
 		{"data", "data folder (default halberd-data)", text(&c.Data)},
 		{"database", "PostgreSQL that several nodes share, postgres://user@host/name; its password comes from PGPASSWORD, PGPASSFILE or the variable (default: SQLite, in the folder)", text(&c.Database)},
-		{"lease", "how long a node of several answers while it cannot reach the database, 1s to 300s (default 10s)", span(&c.Lease)},
+		{"lease", "how long a node of several answers at least while it cannot reach the database, 1s to 300s (default 10s)", span(&c.Lease)},
 		{"node_name", "what people call this node of several (default: the host's name)", text(&c.NodeName)},
 		{"redis", "Redis that keeps rate limits for all nodes exactly, redis://host:6379/0 or rediss://; its password only in the variable (default: each node grants its part)", text(&c.Redis)},
 		{"public_url", "how clients reach this server, for links", text(&c.PublicURL)},

@@ -31,7 +31,7 @@ var epoch = time.Date(2026, 3, 1, 12, 0, 0, 0, time.UTC)
 //
 // A machine that sleeps and whose wall clock is set back by as much, both in one
 // lease, cannot know that time has passed: the protocol does not allow for it
-// (docs/decisions/0077), and no such clock is made.
+// (docs/decisions/0077-three-nodes-simulated.md), and no such clock is made.
 func newClock(rate float64, apart time.Duration) *clock {
 	return &clock{began: time.Now(), rate: 1 + rate, apart: apart}
 }

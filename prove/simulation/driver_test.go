@@ -65,7 +65,7 @@ func (d *driver) change(ctx context.Context, s step, do func(context.Context, *h
 		return false, false
 	}
 	wait, patience := d.w.lease/10, d.patience()
-	if d.w.quiet { // longer than a node may need that a hint has missed: it polls five times in a lease
+	if d.w.quiet { // longer than a node may need that a hint has missed: it polls five times in a lease at least
 		wait = d.w.lease / 2
 	}
 	if s.patient {

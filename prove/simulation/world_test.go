@@ -97,7 +97,8 @@ func simulate(t *testing.T, seed uint64, like kind) (w *world, f *findings) {
 	synctest.Test(t, func(t *testing.T) {
 		w = newWorld(seed, like)
 		w.live()
-		f = judge(w.history, time.Duration(float64(w.lease)/(1-mostRate))+time.Millisecond)
+		longest := w.lease + min(w.lease/5, halberd.LeaseSpare)
+		f = judge(w.history, time.Duration(float64(longest)/(1-mostRate))+time.Millisecond)
 	})
 	return w, f
 }
