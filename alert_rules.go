@@ -40,15 +40,7 @@ func (s *Service) ListAlertRules(ctx context.Context, by Actor, org Organization
 			rows = rows[:limit]
 			out.Next = s.cursor(bound, KeyPosition{ID: KeyID(rows[limit-1].ID)})
 		}
-		out.List = make([]AlertRule, 0, len(rows))
-		for i := range rows {
-			a, err := s.openAlertRule(&rows[i])
-			if err != nil {
-				s.log.Error("a damaged row was left out of a list", "id", rows[i].ID, "why", err)
-				continue
-			}
-			out.List = append(out.List, a)
-		}
+		out.List = openRows(s, rows, func(r *AlertRuleRecord) fmt.Stringer { return r.ID }, s.openAlertRule)
 		return nil
 	})
 	return out, err

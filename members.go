@@ -2,6 +2,7 @@ package halberd
 
 import (
 	"context"
+	"fmt"
 	"net/mail"
 	"strings"
 	"time"
@@ -44,15 +45,7 @@ func (s *Service) ListMembers(ctx context.Context, by Actor, org OrganizationID,
 			rows = rows[:limit]
 			out.Next = s.cursor(bound, KeyPosition{ID: KeyID(rows[limit-1].ID)})
 		}
-		out.List = make([]Member, 0, len(rows))
-		for i := range rows {
-			m, err := s.openMember(&rows[i])
-			if err != nil {
-				s.log.Error("a damaged row was left out of a list", "id", rows[i].ID, "why", err)
-				continue
-			}
-			out.List = append(out.List, m)
-		}
+		out.List = openRows(s, rows, func(r *MemberRecord) fmt.Stringer { return r.ID }, s.openMember)
 		return nil
 	})
 	return out, err

@@ -2,6 +2,7 @@ package halberd
 
 import (
 	"context"
+	"fmt"
 	"strings"
 )
 
@@ -35,15 +36,7 @@ func (s *Service) ListOrganizations(ctx context.Context, by Actor, page Page) (o
 			rows = rows[:limit]
 			out.Next = s.cursor(bound, KeyPosition{ID: KeyID(rows[limit-1].ID)})
 		}
-		out.List = make([]Organization, 0, len(rows))
-		for i := range rows {
-			o, err := s.openOrganization(&rows[i])
-			if err != nil {
-				s.log.Error("a damaged row was left out of a list", "id", rows[i].ID, "why", err)
-				continue
-			}
-			out.List = append(out.List, o)
-		}
+		out.List = openRows(s, rows, func(r *OrganizationRecord) fmt.Stringer { return r.ID }, s.openOrganization)
 		return nil
 	})
 	return out, err

@@ -2,6 +2,7 @@ package halberd
 
 import (
 	"context"
+	"fmt"
 	"strings"
 	"time"
 
@@ -51,15 +52,7 @@ func (s *Service) ListProjects(ctx context.Context, by Actor, org OrganizationID
 			rows = rows[:limit]
 			out.Next = s.cursor(bound, KeyPosition{ID: KeyID(rows[limit-1].ID)})
 		}
-		out.List = make([]Project, 0, len(rows))
-		for i := range rows {
-			p, err := s.openProject(&rows[i], new(packer))
-			if err != nil {
-				s.log.Error("a damaged row was left out of a list", "id", rows[i].ID, "why", err)
-				continue
-			}
-			out.List = append(out.List, p)
-		}
+		out.List = openRows(s, rows, func(r *ProjectRecord) fmt.Stringer { return r.ID }, func(r *ProjectRecord) (Project, error) { return s.openProject(r, new(packer)) })
 		return nil
 	})
 	return out, err

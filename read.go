@@ -110,16 +110,11 @@ func (s *Service) List(ctx context.Context, by Actor, q KeyQuery) (page Keys, er
 			page.Next = s.cursor(bound, keyPosition(last, f.Sort))
 			rows = rows[:f.Limit-1]
 		}
-		page.List = make([]Key, 0, len(rows))
-		for i := range rows {
-			k, err := s.openKey(&rows[i])
-			if err != nil {
-				s.log.Error("a damaged row was left out of a list", "id", rows[i].ID, "why", err)
-				continue
-			}
-			k.LastUsedAt = s.lastUsed(&rows[i])
-			page.List = append(page.List, k)
-		}
+		page.List = openRows(s, rows, func(r *KeyRecord) fmt.Stringer { return r.ID }, func(r *KeyRecord) (Key, error) {
+			k, err := s.openKey(r)
+			k.LastUsedAt = s.lastUsed(r)
+			return k, err
+		})
 		return nil
 	})
 	return page, err

@@ -45,3 +45,17 @@ func damagedRow(id fmt.Stringer, why error) *Error {
 		Err: why,
 	}
 }
+
+// openRows opens the rows of a list. A damaged one is left out, and the log says which.
+func openRows[R, T any](s *Service, rows []R, id func(*R) fmt.Stringer, open func(*R) (T, error)) []T {
+	out := make([]T, 0, len(rows))
+	for i := range rows {
+		t, err := open(&rows[i])
+		if err != nil {
+			s.log.Error("a damaged row was left out of a list", "id", id(&rows[i]), "why", err)
+			continue
+		}
+		out = append(out, t)
+	}
+	return out
+}

@@ -5,6 +5,7 @@ import (
 	"crypto/hmac"
 	"crypto/rand"
 	"encoding/base64"
+	"fmt"
 	"maps"
 	"strings"
 	"time"
@@ -52,15 +53,7 @@ func (s *Service) ListWebhooks(ctx context.Context, by Actor, org OrganizationID
 			rows = rows[:limit]
 			out.Next = s.cursor(bound, KeyPosition{ID: KeyID(rows[limit-1].ID)})
 		}
-		out.List = make([]Webhook, 0, len(rows))
-		for i := range rows {
-			h, err := s.openWebhook(&rows[i])
-			if err != nil {
-				s.log.Error("a damaged row was left out of a list", "id", rows[i].ID, "why", err)
-				continue
-			}
-			out.List = append(out.List, h)
-		}
+		out.List = openRows(s, rows, func(r *WebhookRecord) fmt.Stringer { return r.ID }, s.openWebhook)
 		return nil
 	})
 	return out, err
