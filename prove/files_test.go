@@ -58,6 +58,20 @@ func TestTheFilesForManyNodesAreTaken(t *testing.T) {
 	}
 }
 
+// PostgreSQL's image makes its folder with mode 1777 and leaves the rest to an
+// entrypoint that the standby does without; a server starts on 0700 or 0750 only.
+func TestTheStandbyOfTheFilesMakesItsFolderPrivate(t *testing.T) {
+	text, err := os.ReadFile(manyNodes + "compose.yaml")
+	if err != nil {
+		t.Fatal(err)
+	}
+	_, standby, _ := strings.Cut(string(text), "\n  standby:")
+	private, fetch := strings.Index(standby, `chmod 700 "$$PGDATA"`), strings.Index(standby, "pg_basebackup")
+	if private < 0 || fetch < private {
+		t.Error("the standby's folder stays as the image has it, and PostgreSQL does not start on it")
+	}
+}
+
 // A check that comes to a node which is just being restarted is one that another
 // answers: measured, three of 469 were not while nodes were replaced one by one.
 func TestTheProxyForManyNodesAsksTheNextOne(t *testing.T) {

@@ -103,6 +103,9 @@ func report(w io.Writer, format string, found []finding) error {
 // findings asks the server that holds the folder, or looks for itself.
 func findings(ctx context.Context, c Config) ([]finding, error) {
 	d := doctor{config: c, now: time.Now()}
+	if !there(c.Data) && c.shared() {
+		return nil, fmt.Errorf("there is no folder %s: name a node's with --data. Where no node runs, make one (mode 0700) and copy a node's pepper into it", c.Data)
+	}
 	if !there(c.Data) {
 		return nil, fmt.Errorf("%w in %s: name the data folder with --data", errNoData, c.Data)
 	}
@@ -127,11 +130,7 @@ func findings(ctx context.Context, c Config) ([]finding, error) {
 	case refused && strings.Contains(err.Error(), "pepper"):
 		d.fail("pepper", err.Error(), "copy the pepper of the server that made the database into "+d.dir())
 	case err != nil:
-		remedy := ""
-		if postgres.Away(err) {
-			remedy = "see that it runs, and that this machine reaches it"
-		}
-		d.fail("database", err.Error(), remedy)
+		d.unread("database", err, "")
 	}
 	found := d.examine(ctx)
 	if err := closing(); err != nil {
@@ -164,8 +163,16 @@ func (d *doctor) warn(check, what, remedy string) {
 	d.found = append(d.found, finding{check, stateWarn, what, remedy})
 }
 func (d *doctor) fail(check, what, remedy string) {
-	what = strings.ReplaceAll(what, "\n\t", " ") // one line, also of several hosts that failed
 	d.found = append(d.found, finding{check, stateFail, what, remedy})
+}
+
+// unread says why something could not be looked at. A database that is away is no
+// damaged one: nothing is to be restored then.
+func (d *doctor) unread(check string, err error, remedy string) {
+	if d.config.shared() && postgres.Away(err) {
+		remedy = "see that it runs, and that this machine reaches it"
+	}
+	d.fail(check, why(err), remedy)
 }
 
 // dir is the folder by its full name: the one who reads it may stand elsewhere.
@@ -300,7 +307,7 @@ func (d *doctor) database(ctx context.Context) {
 	}
 	wrong, err := d.store.Integrity(ctx)
 	if err != nil {
-		d.fail("database", err.Error(), "")
+		d.unread("database", err, "")
 		return
 	}
 	n := 0
@@ -324,7 +331,7 @@ func (d *doctor) durability(ctx context.Context) {
 	}
 	found, err := store.Durability(ctx)
 	if err != nil {
-		d.fail("durability", why(err), "")
+		d.unread("durability", err, "")
 		return
 	}
 	for _, what := range found {
@@ -343,7 +350,7 @@ func (d *doctor) nodes(ctx context.Context) {
 	}
 	list, err := store.Nodes(ctx)
 	if err != nil {
-		d.fail("nodes", why(err), "")
+		d.unread("nodes", err, "")
 		return
 	}
 	var newest int64
@@ -393,7 +400,7 @@ func (d *doctor) rows(ctx context.Context) {
 	case d.service != nil:
 		var err error
 		if x, err = d.service.Examine(ctx); err != nil {
-			d.fail("rows", why(err), "restore a backup")
+			d.unread("rows", err, "restore a backup")
 			return
 		}
 		if lost := d.service.Stats().Forfeited; lost.Uses > 0 {

@@ -102,6 +102,11 @@ func TestADoctorWithoutADatabase(t *testing.T) {
 			t.Errorf("several lines: %q", f.What)
 		}
 	}
+	nowhere := filepath.Join(t.TempDir(), "nowhere")
+	run(t, "doctor", "--data", nowhere, "--database", "postgres://halberd@127.0.0.1:1/x").refused(t, 1, "no folder "+nowhere, "pepper")
+	if _, err := os.Stat(nowhere); err == nil {
+		t.Error("the doctor made a folder")
+	}
 }
 
 func TestTheDatabasesPasswordIsNeitherTakenFromArgvNorShown(t *testing.T) {
@@ -223,6 +228,13 @@ func TestAChangeIsRefusedWhileTheDatabaseIsAway(t *testing.T) {
 	var body struct{ Error struct{ Code string } }
 	if err := json.Unmarshal([]byte(a.body), &body); err != nil || a.status != 503 || body.Error.Code != "UNAVAILABLE" {
 		t.Errorf("%d %s", a.status, a.body)
+	}
+	found, _ := doctor(t, p.dir)
+	expect(t, found, "database", "fail", "does not answer", "reaches it")
+	for _, f := range found {
+		if strings.Contains(f.What+f.Remedy, "restore") || strings.Contains(f.What, "UNAVAILABLE") {
+			t.Errorf("of a database that is away: %+v", f)
+		}
 	}
 	if err := pg.Restart("fsync=off"); err != nil {
 		t.Fatal(err)

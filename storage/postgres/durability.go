@@ -33,7 +33,7 @@ func (s *Store) Durability(ctx context.Context) (findings []string, err error) {
 	case commit == "local" && (names != "" || replicas > 0):
 		found("synchronous_commit is local, which no replica is waited for with: a failover loses changes that were answered; set synchronous_commit = on")
 	case replicas > 0 && names == "":
-		found("there are %d replicas and none is waited for (synchronous_standby_names is empty): a failover loses changes that were answered; "+
+		found("replicas are there, %d, and none is waited for (synchronous_standby_names is empty): a failover loses changes that were answered; "+
 			"name them in synchronous_standby_names (with Patroni: synchronous_mode: true)", replicas)
 	}
 	return findings, nil

@@ -7,6 +7,8 @@ import (
 	"fmt"
 	"io"
 	"net"
+	"slices"
+	"strings"
 	"time"
 
 	"github.com/jackc/pgx/v5/pgconn"
@@ -115,10 +117,33 @@ func unavailable(err error) error {
 // than why.
 func said(err error) error {
 	if e, ok := errors.AsType[*pgconn.ConnectError](err); ok {
-		return e // names the user and the database, never the password
+		return unreached{e} // names the user and the database, never the password
 	}
 	if errors.Is(err, context.DeadlineExceeded) {
 		return errors.New("no answer in time")
 	}
 	return err
+}
+
+// unreached says on one line why no connection was made, each cause once: every
+// host is tried with TLS and, where the address lets it, without.
+type unreached struct{ *pgconn.ConnectError }
+
+func (e unreached) Unwrap() error { return e.ConnectError }
+
+func (e unreached) Error() string {
+	lines := strings.Split(e.ConnectError.Error(), "\n\t")
+	var causes []string
+	for _, l := range lines[1:] {
+		if !slices.Contains(causes, l) {
+			causes = append(causes, l)
+		}
+	}
+	// Not why: the same host was asked once more.
+	if others := slices.DeleteFunc(slices.Clone(causes), func(l string) bool {
+		return strings.HasSuffix(l, "tls error: server refused TLS connection")
+	}); len(others) > 0 {
+		causes = others
+	}
+	return strings.TrimSpace(lines[0] + " " + strings.Join(causes, "; "))
 }

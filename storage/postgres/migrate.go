@@ -71,6 +71,9 @@ func reach(ctx context.Context, config *pgxpool.Config, log *slog.Logger) (*pgx.
 		}
 		switch class(err) {
 		case "28": // the password, or pg_hba.conf
+			if code(err) == "28P01" && config.ConnConfig.Password == "" {
+				return nil, fmt.Errorf("%w: it wants a password, and there is none: put it into PGPASSWORD, or a file that PGPASSFILE names: %w", ErrUnsuitable, said(err))
+			}
 			return nil, fmt.Errorf("%w: it does not let this user in: %w", ErrUnsuitable, said(err))
 		case "08":
 			if strings.Contains(err.Error(), "unsupported startup parameter") {

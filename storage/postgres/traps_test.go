@@ -343,6 +343,52 @@ func TestAnUnsuitableDatabaseIsRefusedWithAWord(t *testing.T) {
 	}
 }
 
+// Why no connection was made is one line, each cause once, though every host is
+// tried twice where the address says nothing of TLS.
+func TestWhyThereIsNoConnectionIsOneLine(t *testing.T) {
+	either := func(address string) string { return strings.Replace(address, "sslmode=disable", "sslmode=prefer", 1) }
+	for address, words := range map[string]string{
+		either(server.Server(t).Address("nosuch")):             `"nosuch" does not exist`,
+		"postgres://halberd@127.0.0.1:1/x?sslmode=prefer":      "refused",
+		"postgres://halberd@127.0.0.1:1,localhost:1/x":         "localhost",
+		"postgres://halberd@127.0.0.1:1/x?sslmode=verify-full": "refused",
+	} {
+		_, err := postgres.Open(t.Context(), address, t.TempDir(), postgres.Options{Log: quiet, StartTimeout: 300 * time.Millisecond})
+		if err == nil {
+			t.Fatal("opened", address)
+		}
+		text := err.Error()
+		if e, ok := errors.AsType[*halberd.Error](err); ok {
+			text = e.Err.Error()
+		}
+		if !strings.Contains(text, words) || strings.Contains(text, "\n") || strings.Contains(text, "tls error") || strings.Count(text, "127.0.0.1:1 (127.0.0.1)") > 1 {
+			t.Errorf("%q", text)
+		}
+	}
+}
+
+// A password that is missing is told from one that is wrong.
+func TestAMissingPasswordIsCalledMissing(t *testing.T) {
+	t.Setenv("PGPASSWORD", "")
+	t.Setenv("PGPASSFILE", filepath.Join(t.TempDir(), "none"))
+	pg, err := pgtest.Start(pgtest.Options{Settings: []string{"fsync=off"}})
+	pgtest.Need(t, err)
+	t.Cleanup(pg.Remove)
+	pg.Do(t, "CREATE ROLE locked LOGIN PASSWORD 'sesame'")
+	rules := filepath.Join(pg.Data(), "pg_hba.conf")
+	text, err := os.ReadFile(rules)
+	must(t, err)
+	must(t, os.WriteFile(rules, append([]byte("host all locked all scram-sha-256\n"), text...), 0o600))
+	pg.Do(t, "SELECT pg_reload_conf()")
+	address := strings.Replace(pg.Address("postgres"), "postgres@", "locked@", 1)
+	for password, words := range map[string]string{"": "PGPASSWORD", "wrong": "let this user in"} {
+		_, err := postgres.Open(t.Context(), address, t.TempDir(), postgres.Options{Log: quiet, Password: halberd.NewSecret(password)})
+		if err == nil || !strings.Contains(err.Error(), words) {
+			t.Errorf("with %q: %v does not say %q", password, err, words)
+		}
+	}
+}
+
 // A start waits for a database that comes a little later, and not forever.
 func TestAStartWaitsForTheDatabase(t *testing.T) {
 	pg, err := pgtest.Start(pgtest.Options{Settings: []string{"fsync=off"}})
