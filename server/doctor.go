@@ -169,7 +169,10 @@ func (d *doctor) fail(check, what, remedy string) {
 // unread says why something could not be looked at. A database that is away is no
 // damaged one: nothing is to be restored then.
 func (d *doctor) unread(check string, err error, remedy string) {
-	if d.config.shared() && postgres.Away(err) {
+	switch {
+	case errors.Is(err, halberd.ErrHistory):
+		remedy = "the database went back in time: see why, then restart this node; what its revoked.log says was revoked is revoked again then"
+	case d.config.shared() && postgres.Away(err):
 		remedy = "see that it runs, and that this machine reaches it"
 	}
 	d.fail(check, why(err), remedy)

@@ -243,6 +243,26 @@ func TestAChangeIsRefusedWhileTheDatabaseIsAway(t *testing.T) {
 	p.wants(m, "VALID")
 }
 
+// A doctor of a node whose database went back says what to do, and not that the
+// database is away: it answers.
+func TestADoctorOfASealedNode(t *testing.T) {
+	pg, err := pgtest.Start(pgtest.Options{Settings: []string{"fsync=off"}})
+	pgtest.Need(t, err)
+	t.Cleanup(pg.Remove)
+	p := serve(t, shortDir(t), "--database", pg.Address("postgres"), "--lease", "1s")
+	p.create("one")
+	pg.Do(t, "UPDATE head SET mark = gen_random_uuid()")
+	pg.Do(t, "UPDATE changes SET mark = head.mark FROM head WHERE changes.revision = head.revision")
+	p.logs("SEALED")
+	found, code := doctor(t, p.dir)
+	if code == 0 {
+		t.Error("exit 0")
+	}
+	for _, check := range []string{"database", "nodes", "rows"} {
+		expect(t, found, check, "fail", "went back", "restart this node")
+	}
+}
+
 // Keys that were made on SQLite are good on PostgreSQL, and the former files
 // start no server by mistake.
 func TestAnInstanceIsMovedToPostgreSQL(t *testing.T) {
