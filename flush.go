@@ -96,7 +96,7 @@ func (s *Service) gatherUsage() {
 			f.waiting = append(f.waiting, b)
 			f.queued.Add(int64(len(b.Counts)))
 		}
-		b = UsageBatch{}
+		b = UsageBatch{Counts: make([]UsageCount, 0, maxUsageBatch), Uses: make([]KeyUse, 0, maxUsageBatch)} // as many come, mostly
 	}
 	sampled := s.sampledUses()
 	s.tally.Drain(func(number uint32, kind uint8, odd bool, count uint32, last int64) {

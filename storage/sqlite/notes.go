@@ -4,7 +4,6 @@ import (
 	"context"
 	"database/sql/driver"
 	"fmt"
-	"maps"
 	"slices"
 	"sync"
 
@@ -18,19 +17,17 @@ const maxNoted = 32 << 20
 // notes is what the table of that name says, summed up, so that nobody reads it
 // but the next process.
 type notes struct {
-	size    int // bytes in the table; guarded, as counts are, by the log's lock
-	counts  map[countOf]*halberd.UsageCount
+	size    int  // bytes in the table; guarded by the log's lock, as settled is
 	settled bool // in the change that runs
 
-	mu   sync.Mutex
-	uses map[halberd.KeyID]halberd.KeyUse // also for those who read a key before it is settled
+	mu   sync.Mutex // held besides by who changes keys, and by who only reads them
+	keys map[halberd.KeyID]*noted
 }
 
-// countOf is what is counted by itself.
-type countOf struct {
-	key     halberd.KeyID
-	minute  int64
-	verdict string
+// noted is what notes say of a key.
+type noted struct {
+	counts []halberd.UsageCount // each minute and verdict once
+	use    halberd.KeyUse       // the latest; At is 0 where there was none
 }
 
 // NoteUsage implements halberd.Usage.
@@ -71,30 +68,52 @@ func (l *usageLog) note(ctx context.Context, b halberd.UsageBatch) (done bool, e
 
 // add sums a batch up that is in the table.
 func (n *notes) add(b halberd.UsageBatch) {
-	for i := range b.Counts {
-		c := &b.Counts[i]
-		at := countOf{c.Key, c.Minute, c.Verdict}
-		if sum := n.counts[at]; sum != nil {
-			sum.Count += c.Count
-			continue
-		}
-		sum := *c
-		n.counts[at] = &sum
-	}
 	n.mu.Lock()
 	defer n.mu.Unlock()
-	for _, u := range b.Uses {
-		merge(n.uses, u)
+	of := func(id halberd.KeyID) *noted {
+		k := n.keys[id]
+		if k == nil {
+			k = new(noted)
+			n.keys[id] = k
+		}
+		return k
+	}
+	for i := range b.Counts {
+		of(b.Counts[i].Key).count(&b.Counts[i])
+	}
+	for i := range b.Uses {
+		of(b.Uses[i].Key).merge(&b.Uses[i])
+	}
+}
+
+func (k *noted) count(c *halberd.UsageCount) {
+	for i := range slices.Backward(k.counts) { // the minute that runs is at the end
+		if sum := &k.counts[i]; sum.Minute == c.Minute && sum.Verdict == c.Verdict {
+			sum.Count += c.Count
+			return
+		}
+	}
+	k.counts = append(k.counts, *c)
+}
+
+// merge keeps the later use. An address that was not sampled stays.
+func (k *noted) merge(u *halberd.KeyUse) {
+	old := k.use
+	if u.At < old.At {
+		return
+	}
+	k.use = *u
+	if !u.Sampled && old.Sampled {
+		k.use.Sampled, k.use.From, k.use.Agent = true, old.From, old.Agent
 	}
 }
 
 // forget is called when everything is in the tables: whoever reads from now on
-// finds it there. The maps are made anew, so that a crowd's room is not kept.
+// finds it there. The map is made anew, so that a crowd's room is not kept.
 func (n *notes) forget() {
-	n.counts = make(map[countOf]*halberd.UsageCount, len(n.counts))
 	n.mu.Lock()
 	defer n.mu.Unlock()
-	n.uses = make(map[halberd.KeyID]halberd.KeyUse, len(n.uses))
+	n.keys = make(map[halberd.KeyID]*noted, len(n.keys))
 }
 
 // readNotes sums up what the process before has noted.
@@ -120,14 +139,18 @@ func (l *usageLog) settle() error {
 	if l.notes.size == 0 {
 		return nil
 	}
-	counts := make([]halberd.UsageCount, 0, len(l.notes.counts))
-	for _, c := range l.notes.counts {
-		counts = append(counts, *c)
+	var counts []halberd.UsageCount
+	var uses []halberd.KeyUse
+	for _, k := range l.notes.keys {
+		counts = append(counts, k.counts...)
+		if k.use.At > 0 {
+			uses = append(uses, k.use)
+		}
 	}
 	if err := l.count(0, tallied(counts)); err != nil {
 		return err
 	}
-	if err := l.use(slices.Collect(maps.Values(l.notes.uses))); err != nil { // nobody else writes them
+	if err := l.use(uses); err != nil {
 		return err
 	}
 	l.notes.size, l.notes.settled = 0, true
@@ -135,28 +158,16 @@ func (l *usageLog) settle() error {
 	return err
 }
 
-// merge keeps the later use of a key. An address that was not sampled stays.
-func merge(uses map[halberd.KeyID]halberd.KeyUse, u halberd.KeyUse) {
-	old, there := uses[u.Key]
-	if there && u.At < old.At {
-		return
-	}
-	if !u.Sampled && old.Sampled {
-		u.Sampled, u.From, u.Agent = true, old.From, old.Agent
-	}
-	uses[u.Key] = u
-}
-
 // noteLatest completes a key that was read.
 func (l *usageLog) noteLatest(k *halberd.KeyRecord) {
 	l.notes.mu.Lock()
 	defer l.notes.mu.Unlock()
-	u, there := l.notes.uses[k.ID]
-	if !there || u.At < k.LastUsedAt {
+	n := l.notes.keys[k.ID]
+	if n == nil || n.use.At < max(1, k.LastUsedAt) {
 		return
 	}
-	k.LastUsedAt = u.At
-	if u.Sampled {
-		k.LastUsedFrom, k.LastUsedAgent = u.From, u.Agent
+	k.LastUsedAt = n.use.At
+	if n.use.Sampled {
+		k.LastUsedFrom, k.LastUsedAgent = n.use.From, n.use.Agent
 	}
 }

@@ -29,7 +29,14 @@ func (p *packing) text(s string) {
 }
 
 func (p *packing) owner(o halberd.OrganizationID, of halberd.ProjectID) {
-	p.text(string(o[:]) + string(of[:]))
+	var both [len(o) + len(of)]byte
+	copy(both[:], o[:])
+	copy(both[len(o):], of[:])
+	if n, there := p.number[string(both[:])]; there { // which makes no string, for once
+		p.word(n)
+	} else {
+		p.text(string(both[:]))
+	}
 }
 
 func packBatch(b halberd.UsageBatch) []byte {
