@@ -17,7 +17,16 @@ import (
 // Policy says which keys may do what behind the gateways. It never changes; nil
 // is none.
 type Policy struct {
-	hosts map[string]*node // by name, lower case; "" is all that are not named
+	hosts    map[string]*node    // by name, lower case; "" is all that are not named
+	projects []halberd.ProjectID // that rules name, each once
+}
+
+// Projects are those that the rules name, each once, in the file's order.
+func (p *Policy) Projects() []halberd.ProjectID {
+	if p == nil {
+		return nil
+	}
+	return slices.Clone(p.projects)
 }
 
 // The file, as docs/reference/policy.md has it.
@@ -177,7 +186,13 @@ func (p *Policy) add(r *policyRule, project halberd.ProjectID) error {
 	if ready.resource, err = parseTemplate(r.Resource, ready.names); err != nil {
 		return err
 	}
-	return at.take(ready)
+	if err := at.take(ready); err != nil {
+		return err
+	}
+	if !ready.project.IsZero() && !slices.Contains(p.projects, ready.project) {
+		p.projects = append(p.projects, ready.project)
+	}
+	return nil
 }
 
 func parseHost(text string) (string, error) {

@@ -5,6 +5,7 @@ import (
 	"fmt"
 
 	"github.com/spf13/cobra"
+	"github.com/spf13/pflag"
 )
 
 // Options is what the verbs take from the process around them.
@@ -49,7 +50,7 @@ func (o Options) settings(cmd *cobra.Command, only ...string) (read func() sourc
 		if len(args) > 0 { // and it is not repeated: it may be a secret
 			return misused(fmt.Errorf("hb %s takes no arguments, only flags", cmd.Name()))
 		}
-		return nil
+		return noneEmpty(cmd)
 	}
 	return func() sources {
 		file, _ := cmd.Flags().GetString("config")
@@ -61,6 +62,17 @@ func (o Options) settings(cmd *cobra.Command, only ...string) (read func() sourc
 			return f.Value.String(), true
 		}}
 	}
+}
+
+// noneEmpty refuses a flag with nothing in it: that is a variable of a script that
+// was never set, and without a policy, say, more would pass than with one.
+func noneEmpty(cmd *cobra.Command) (err error) {
+	cmd.Flags().Visit(func(f *pflag.Flag) {
+		if err == nil && f.Value.Type() == "string" && f.Value.String() == "" {
+			err = misused(fmt.Errorf("--%s must not be empty: leave it out, or give it a value", f.Name))
+		}
+	})
+	return err
 }
 
 func (o Options) serve() *cobra.Command {

@@ -31,14 +31,14 @@ func (o Options) doctor() *cobra.Command {
 		Use:   "doctor",
 		Short: "Look for what is wrong with an instance",
 		Long: `Look for what is wrong with an instance: files and their modes, pepper, database,
-rows, journal of revocations, background work, clock, disk, certificate.
+rows, journal of revocations, background work, clock, disk, certificate, policy.
 
 When a server runs on the folder it is the one that looks; otherwise the folder
 is opened as a start would open it, and a PostgreSQL is only read. The exit code is 1 when something fails, 0
 when there are only warnings.`,
 		Example: "  hb doctor --data /var/lib/halberd\n  hb doctor -o json",
 	}
-	read := o.settings(cmd, "data", "database", "tls-cert", "tls-key")
+	read := o.settings(cmd, "data", "database", "tls-cert", "tls-key", "policy")
 	format := cmd.Flags().StringP("output", "o", "table", "table or json")
 	cmd.RunE = func(cmd *cobra.Command, _ []string) error {
 		c, err := read().load()
@@ -231,6 +231,7 @@ func (d *doctor) examine(ctx context.Context) []finding {
 	d.work(ctx)
 	d.disk()
 	d.certificate()
+	d.policy()
 	return d.found
 }
 
@@ -558,6 +559,25 @@ func (d *doctor) certificate() {
 		d.warn(check, what, "put a new one in its place, then send SIGHUP")
 	default:
 		d.ok(check, "%s", what)
+	}
+}
+
+// policy looks at what a reload or the next start would go by.
+func (d *doctor) policy() {
+	const check = "policy"
+	policy, err := readPolicy(d.config.Policy)
+	switch {
+	case err != nil:
+		d.fail(check, err.Error(), "mend it, then send SIGHUP; see docs/reference/policy.md")
+	case policy == nil:
+	case d.service == nil:
+		d.ok(check, "%s is one", d.config.Policy)
+	default:
+		if ids := unknownProjects(d.service, policy); ids != "" {
+			d.warn(check, d.config.Policy+" names projects that do not exist or are suspended, and what their rules cover is refused: "+ids, "see hb projects list; one that is made later is known at once")
+			return
+		}
+		d.ok(check, "%s is one, and its projects are there", d.config.Policy)
 	}
 }
 

@@ -72,6 +72,40 @@ func TestDoorsGoByThePolicyThatWasReadLast(t *testing.T) {
 	}
 }
 
+// A project that the policy names and that is not there is told at the start, at
+// each reload and by the doctor, and refuses nothing but what it covers.
+func TestAPolicyThatNamesAnUnknownProjectIsToldAtTheStart(t *testing.T) {
+	const none = "prj_01h455vb4pex5vsknk084sn02q"
+	beside := shortDir(t)
+	policy := writeBeside(t, beside, "policy.yaml", "rules:\n  - path: /a\n  - path: /b\n    project: "+none+"\n")
+	p := serve(t, shortDir(t), "--policy", policy, "--trusted-proxies", "127.0.0.1")
+	p.logs("projects=" + none)
+	key := p.create("through a door").secret
+	for path, want := range map[string]int{"/a": 200, "/b": 401} {
+		if got := p.call("GET", "/v1/auth/forward", key, "", "X-Forwarded-Method", "GET", "X-Forwarded-Uri", path).status; got != want {
+			t.Errorf("%s: %d, want %d", path, got, want)
+		}
+	}
+	p.reload("projects=" + none)
+	home := p.ok("GET", "/v1/projects", adminKey(t, p.dir), "").text("data", "0", "project_id")
+	writeBeside(t, beside, "policy.yaml", "project: "+home+"\nrules:\n  - path: /a\n")
+	before := strings.Count(p.log.String(), "do not exist")
+	p.reload("the configuration was read again\"")
+	if found, _ := doctor(t, p.dir); strings.Count(p.log.String(), "do not exist") != before {
+		t.Error("it warns of a project that is there")
+	} else {
+		expect(t, found, "policy", "ok", policy)
+	}
+	writeBeside(t, beside, "policy.yaml", "rules:\n  - path: /a\n")
+	ill(t, func(t *testing.T, _ string) {
+		writeBeside(t, beside, "policy.yaml", "project: "+none+"\nrules:\n  - path: /a\n")
+	}, []string{"--policy", policy}, "policy", "warn", none, "hb projects list")
+	writeBeside(t, beside, "policy.yaml", "rules:\n  - path: /a\n")
+	ill(t, func(t *testing.T, _ string) {
+		writeBeside(t, beside, "policy.yaml", "rules:\n  - path: a\n")
+	}, []string{"--policy", policy}, "policy", "fail", "line 2", "SIGHUP")
+}
+
 // A-13, A-52, A-72: bad keys are counted by the address that can be believed,
 // and good ones are answered as ever.
 func TestBadKeysAreAnswered429WhateverAddressTheyClaim(t *testing.T) {

@@ -145,6 +145,7 @@ func (in *instance) run(ctx context.Context, hup <-chan os.Signal, stdout io.Wri
 	in.public.Store(in.routes(svc))
 	in.service.Store(svc)
 	in.log.Info("ready", "version", in.version, "listen", address, "keys", svc.Stats().Keys, "loaded_in", in.now().Sub(begin))
+	in.warnUnknown(c)
 	in.greet(stdout, c, address, made, svc.HasMembers())
 	for _, begin := range then {
 		if err := begin(ctx, in, svc, address); err != nil {
@@ -451,6 +452,7 @@ func (in *instance) reload() {
 	next.UsageDaysByMinute, next.UsageDaysByHour, next.UsageDaysByDay = c.UsageDaysByMinute, c.UsageDaysByHour, c.UsageDaysByDay
 	next.EventsDays = c.EventsDays
 	next.TrustedProxies, next.Policy = c.TrustedProxies, c.Policy
+	in.warnUnknown(c)
 	if (former.TLSCert == "") == (c.TLSCert == "") {
 		next.TLSCert, next.TLSKey = c.TLSCert, c.TLSKey
 	}

@@ -475,6 +475,9 @@ shutdown_timeout: 10s
 	}
 	runEnv(t, []string{"HALBERD_LOGLEVEL=debug"}, "serve", "--print-config").refused(t, 2, "HALBERD_LOGLEVEL")
 	run(t, "serve", "--listne", ":1").refused(t, 2, "listne")
+	for _, flag := range []string{"--policy", "--trusted-proxies", "--tls-cert", "--config"} { // a variable that was never set
+		run(t, "serve", flag, "", "--data", shortDir(t)).refused(t, 2, flag+" must not be empty")
+	}
 	run(t, "serve", "--log-level", "loud", "--data", shortDir(t)).refused(t, 2, "log_level")
 	file := filepath.Join(t.TempDir(), "halberd.yaml")
 	write(t, file, "listen: :1\nkeys: 1\n")

@@ -59,7 +59,7 @@ var rooms = []room{
 	{path: "cli", may: "dialect/enveloped/wire client github.com/spf13/cobra github.com/spf13/pflag github.com/zalando/go-keyring go.yaml.in/yaml/v3 golang.org/x/term"},
 
 	// Roof: wiring only.
-	{path: "server", may: everythingButCLI + " examples/hookshop github.com/spf13/cobra go.yaml.in/yaml/v3 github.com/prometheus/client_golang " + tracing},
+	{path: "server", may: everythingButCLI + " examples/hookshop github.com/spf13/cobra github.com/spf13/pflag go.yaml.in/yaml/v3 github.com/prometheus/client_golang " + tracing},
 	{path: "cmd/hb", may: "cli server"},
 
 	// Tests: rooms that no room above may import.
