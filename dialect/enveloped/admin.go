@@ -69,15 +69,8 @@ func listAuditEvents(c *request.Call) (out many[wire.AuditEvent], err error) {
 	if q.Organization, err = organizationNamed(c.Query["organization_id"]); err != nil {
 		return out, err
 	}
-	if text := c.Query["from"]; text != "" {
-		if q.From, err = request.Instant("from", text); err != nil {
-			return out, err
-		}
-	}
-	if text := c.Query["to"]; text != "" {
-		if q.To, err = request.Instant("to", text); err != nil {
-			return out, err
-		}
+	if q.From, q.To, err = between(c); err != nil {
+		return out, err
 	}
 	if text := c.Query["after"]; text != "" {
 		if q.After, err = halberd.ParseAuditID(text); err != nil {

@@ -17,15 +17,8 @@ func listEvents(c *request.Call) (out many[wire.Event], err error) {
 	if text := c.Query["type"]; text != "" {
 		q.Types = strings.Split(text, ",")
 	}
-	if text := c.Query["from"]; text != "" {
-		if q.From, err = request.Instant("from", text); err != nil {
-			return out, err
-		}
-	}
-	if text := c.Query["to"]; text != "" {
-		if q.To, err = request.Instant("to", text); err != nil {
-			return out, err
-		}
+	if q.From, q.To, err = between(c); err != nil {
+		return out, err
 	}
 	if text := c.Query["after"]; text != "" {
 		if q.After, err = halberd.ParseEventID(text); err != nil {

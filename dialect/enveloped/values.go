@@ -239,3 +239,16 @@ func organizationIn(f wire.Field[string]) (id halberd.OrganizationID, err error)
 	}
 	return organizationNamed(f.Value)
 }
+
+// between reads from and to; the zero time is where the caller gave none.
+func between(c *request.Call) (from, to time.Time, err error) {
+	if text := c.Query["from"]; text != "" {
+		if from, err = request.Instant("from", text); err != nil {
+			return from, to, err
+		}
+	}
+	if text := c.Query["to"]; text != "" {
+		to, err = request.Instant("to", text)
+	}
+	return from, to, err
+}
