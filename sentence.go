@@ -137,12 +137,15 @@ func clusterTx(tx Tx) ClusterTx { return tx.(*outbox).Tx.(ClusterTx) }
 // whose answer was lost: it is waited for like that one.
 func (s *Service) commit(ctx context.Context, by *Request, act Action, fn func(tx Tx) error) (Propagation, error) {
 	seen := sentences{shared: s.node != nil}
-	var asked time.Time
-	if planted.Is(planted.WaitFromSending) {
-		asked = s.clock()
-	}
-	err := s.update(ctx, func(tx Tx) error {
+	asked := s.clock()
+	var before int64
+	err := s.update(ctx, func(tx Tx) (err error) {
 		seen.Tx = tx
+		if seen.shared {
+			if before, err = tx.Revision(); err != nil {
+				return err
+			}
+		}
 		if err := fn(&seen); err != nil {
 			return err
 		}
@@ -167,7 +170,13 @@ func (s *Service) commit(ctx context.Context, by *Request, act Action, fn func(t
 	if s.node == nil {
 		return oneNode(), nil
 	}
-	revision := s.dir.revision.Load() // at least that of the change: the directory was told before Update returned
+	// The directory was told before Update returned, unless the node was left behind
+	// and took up the present meanwhile.
+	revision := max(s.dir.revision.Load(), before+1)
+	if r := *by; r.Wait > 0 { // it is of the whole call
+		r.Wait = max(r.Wait-began.Sub(asked), time.Nanosecond)
+		by = &r
+	}
 	return s.node.propagate(ctx, by, seen.effect, revision, began)
 }
 
@@ -192,6 +201,9 @@ func (s *Service) failClosed(ctx context.Context, err error, rows []KeyRecord) e
 	lost := s.store.Entomb(context.WithoutCancel(ctx), ts)
 	if lost != nil {
 		until = "until the server is restarted"
+	}
+	if s.node != nil {
+		until = "by this node alone " + until
 	}
 	why := "the database cannot be written"
 	if e, ok := errors.AsType[*Error](err); ok {

@@ -27,7 +27,8 @@ const (
 	statementTime = 15 * time.Second
 	idleTime      = 10 * time.Second       // between the statements of a transaction; then the database ends it
 	updateTime    = time.Minute            // for all that a transaction does before its commit
-	commitTime    = 30 * time.Second       // until a commit that is still waited for is called unconfirmed
+	commitTime    = 20 * time.Second       // until a commit that is still waited for is called unconfirmed: its caller is still there then
+	commitLeast   = 3 * time.Second        // of it, for a change that waited long for its turn and its lock
 	exchangeTime  = 10 * time.Second       // for what nodes tell each other
 	startAgain    = 100 * time.Millisecond // before a start that lost the database is tried again; twice as long each time
 	startAtMost   = 2 * time.Second

@@ -45,7 +45,7 @@ func moved(t *testing.T, pg *pgtest.Server, name string) (*Store, halberd.Incarn
 		c.Database = *leads.Load()
 		return nil
 	}
-	s := &Store{log: quiet, turn: make(chan struct{}, 1)}
+	s := &Store{log: quiet, turn: make(chan struct{}, 1), patience: commitTime}
 	s.life, s.end = context.WithCancel(context.WithoutCancel(ctx))
 	s.ears.woken = make(chan struct{}, 1)
 	t.Cleanup(func() { _ = s.Close() })

@@ -55,10 +55,11 @@ type Store struct {
 	control *pgxpool.Pool // what nodes tell each other: it waits behind no list
 	loose   *pgxpool.Pool // what a crash of the database may lose the last of
 
-	turn   chan struct{} // holds a value while an Update of this process is under way
-	absent absence
-	follow follower
-	ears   listener
+	turn     chan struct{} // holds a value while an Update of this process is under way
+	patience time.Duration // commitTime
+	absent   absence
+	follow   follower
+	ears     listener
 
 	gate struct {
 		sync.RWMutex // held for reading while a call comes in
@@ -107,7 +108,7 @@ func Open(ctx context.Context, address, dir string, options Options) (_ *Store, 
 	if p := options.Password.Reveal(); p != "" {
 		config.ConnConfig.Password = p
 	}
-	s := &Store{log: options.Log, turn: make(chan struct{}, 1)}
+	s := &Store{log: options.Log, turn: make(chan struct{}, 1), patience: commitTime}
 	s.life, s.end = context.WithCancel(context.WithoutCancel(ctx))
 	s.ears.woken = make(chan struct{}, 1)
 	defer func() {

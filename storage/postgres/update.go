@@ -19,6 +19,7 @@ func (s *Store) Update(ctx context.Context, fn func(halberd.Tx) error) error {
 		return err
 	}
 	defer leave()
+	asked := time.Now()
 	if err := s.takeTurn(ctx); err != nil {
 		return err
 	}
@@ -28,6 +29,7 @@ func (s *Store) Update(ctx context.Context, fn func(halberd.Tx) error) error {
 		return err
 	}
 	defer t.cancel()
+	within := max(s.patience-time.Since(asked), min(s.patience, commitLeast))
 	conn := t.conn
 	defer func() {
 		if conn != nil { // also when fn panics, or ends its goroutine
@@ -41,7 +43,7 @@ func (s *Store) Update(ctx context.Context, fn func(halberd.Tx) error) error {
 		return err
 	}
 	conn = nil // the commit's
-	if err := s.commit(t); err != nil {
+	if err := s.commit(t, within); err != nil {
 		return err
 	}
 	if t.now.revision == t.before.revision {
@@ -109,19 +111,19 @@ func (s *Store) beginUpdate(ctx context.Context) (*tx, error) {
 // commit commits, and gives the connection back. Its wait is bounded; the commit
 // itself is not canceled, because one whose wait for a standby is canceled
 // reports success.
-func (s *Store) commit(t *tx) error {
+func (s *Store) commit(t *tx, within time.Duration) error {
 	done := make(chan error, 1)
 	s.late.Go(func() {
 		done <- s.settle(t.conn)
 	})
-	late := time.NewTimer(commitTime)
+	late := time.NewTimer(within)
 	defer late.Stop()
 	select {
 	case err := <-done:
 		return err
 	case <-late.C:
-		s.log.Error("a commit was not confirmed in time: it is still waited for, and whether it was made is not known. Does a synchronous standby not answer?", "after", commitTime)
-		return unavailable(fmt.Errorf("%w after %s", errUnconfirmed, commitTime))
+		s.log.Error("a commit was not confirmed in time: it is still waited for, and whether it was made is not known. Does a synchronous standby not answer?", "after", within)
+		return unavailable(fmt.Errorf("%w after %s", errUnconfirmed, within))
 	}
 }
 
