@@ -75,7 +75,8 @@ type history struct {
 	questions []*question
 	events    []event // what was done to the machines, for people
 	flaws     []string
-	latest    time.Time // the latest time of the database that any node was told
+	replaced  time.Duration // when the database came back without its last changes; 0: it did not
+	latest    time.Time     // the latest time of the database that any node was told
 	ending    map[*change]time.Time
 }
 

@@ -34,6 +34,10 @@ func (f *findings) add(kind string, q *question, c *check, by *change) {
 
 // judge holds every check against the changes. overdue is how long after a commit
 // no lease from before it can last.
+//
+// A database that lost changes may have lost renewals, too, and nobody waits for a
+// lease that is not in it: until none of those can last, checks are not judged.
+// Afterwards they are again.
 func judge(h *history, overdue time.Duration) *findings {
 	h.mu.Lock()
 	defer h.mu.Unlock()
@@ -51,8 +55,12 @@ func judge(h *history, overdue time.Duration) *findings {
 		slices.SortFunc(q.changes, func(a, b *change) int { return cmp.Compare(a.committed, b.committed) })
 		for i := range q.checks {
 			f.checks++
-			if c := &q.checks[i]; c.verdict != silent {
-				f.verdicts++
+			c := &q.checks[i]
+			if c.verdict == silent {
+				continue
+			}
+			f.verdicts++
+			if h.replaced == 0 || c.at < h.replaced || c.at > h.replaced+overdue {
 				f.stale(q, c, overdue)
 				f.lost(q, c)
 			}

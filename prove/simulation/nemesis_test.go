@@ -112,6 +112,9 @@ func (w *world) promote(s *memory.Standby) {
 	w.promoted.Store(true)
 	s.Promote()
 	h := w.history
+	h.mu.Lock()
+	h.replaced = h.since()
+	h.mu.Unlock()
 	for _, q := range h.ever() {
 		h.commit(h.begin(q, change{name: "perhaps granted by a database that lost changes", grants: true, node: "the database"}), 0)
 		h.begin(q, change{name: "perhaps ended by a database that lost changes", node: "the database"})

@@ -11,8 +11,8 @@ import (
 )
 
 // plantedSeeds is how many worlds a bug may survive. Most are found in the first,
-// one in a hundred and fifty.
-const plantedSeeds = 500
+// some in a hundred or two.
+const plantedSeeds = 2000
 
 // TestPlantedBugs writes each bug into the code and wants some world to find it:
 // a simulation that finds nothing proves nothing otherwise.
