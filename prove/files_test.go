@@ -25,7 +25,7 @@ func TestTheFilesForManyNodesAreTaken(t *testing.T) {
 			t.Errorf("hb %s: %v\n%s", strings.Join(args, " "), err, out)
 		}
 	}
-	takes("serve", "--config", manyNodes+"halberd.yaml", "--tls-cert", "", "--tls-key", "", "--public-url", "http://keys.example.com")
+	takes("serve", "--config", manyNodes+"halberd.yaml")
 
 	text, err := os.ReadFile(manyNodes + "compose.yaml")
 	if err != nil {
