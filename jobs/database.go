@@ -53,24 +53,6 @@ type tally struct{ kind, state string }
 
 const countJobs = `SELECT kind, CAST(state AS TEXT), count(*) FROM %sriver_job WHERE state NOT IN ('completed', 'cancelled') GROUP BY kind, state`
 
-// tallied reads what countJobs says.
-func tallied(rows interface {
-	Next() bool
-	Scan(into ...any) error
-	Err() error
-}) (map[tally]int64, error) {
-	all := map[tally]int64{}
-	for rows.Next() {
-		var t tally
-		var n int64
-		if err := rows.Scan(&t.kind, &t.state, &n); err != nil {
-			return nil, err
-		}
-		all[t] = n
-	}
-	return all, rows.Err()
-}
-
 // SQLite keeps jobs in a file, made when it is not there, for one process alone.
 // What a process that died was working on is ready again at once.
 func SQLite(path string) Database {
@@ -100,7 +82,16 @@ func SQLite(path string) Database {
 					return nil, err
 				}
 				defer rows.Close()
-				return tallied(rows)
+				all := map[tally]int64{}
+				for rows.Next() {
+					var t tally
+					var n int64
+					if err := rows.Scan(&t.kind, &t.state, &n); err != nil {
+						return nil, err
+					}
+					all[t] = n
+				}
+				return all, rows.Err()
 			},
 			close: db.Close,
 		}, nil
@@ -138,7 +129,16 @@ func PostgreSQL(address string, password halberd.Secret) Database {
 					return nil, err
 				}
 				defer rows.Close()
-				return tallied(rows)
+				all := map[tally]int64{}
+				for rows.Next() {
+					var t tally
+					var n int64
+					if err := rows.Scan(&t.kind, &t.state, &n); err != nil {
+						return nil, err
+					}
+					all[t] = n
+				}
+				return all, rows.Err()
 			},
 			close: func() error { pool.Close(); return nil },
 		}, nil
