@@ -17,6 +17,7 @@ import (
 // Server is a running Redis. It ends with the test.
 type Server struct {
 	port    int
+	dir     string // where it leaves what it was told to SAVE, and finds it at the next start
 	process *exec.Cmd
 }
 
@@ -34,7 +35,7 @@ func Start(t testing.TB) *Server {
 	if err != nil {
 		t.Fatal(err)
 	}
-	s := &Server{port: l.Addr().(*net.TCPAddr).Port} //nolint:forcetypeassert // of a TCP listener
+	s := &Server{port: l.Addr().(*net.TCPAddr).Port, dir: t.TempDir()} //nolint:forcetypeassert // of a TCP listener
 	_ = l.Close()
 	s.Restart(t)
 	t.Cleanup(s.Kill)
@@ -66,11 +67,12 @@ func (s *Server) Kill() {
 	s.process = nil
 }
 
-// Restart starts a server that has ended, empty, on its port.
+// Restart starts a server that has ended on its port, empty unless it was told to
+// SAVE.
 func (s *Server) Restart(t testing.TB) {
 	t.Helper()
 	s.process = exec.Command("redis-server", "--port", strconv.Itoa(s.port), "--bind", "127.0.0.1", //nolint:noctx,gosec // it outlives the call; the port is ours
-		"--save", "", "--appendonly", "no", "--dir", t.TempDir(), "--loglevel", "warning")
+		"--save", "", "--appendonly", "no", "--dir", s.dir, "--loglevel", "warning")
 	endWithParent(s.process)
 	if err := s.process.Start(); err != nil {
 		t.Fatal(err)

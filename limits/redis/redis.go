@@ -2,9 +2,9 @@
 // that limits hold exactly for all of them together. It is one script, judged by
 // the server's own clock.
 //
-// What a Redis does not know it takes as spent: one that was just started or
-// emptied grants what comes back from then on, and no second burst. It must not
-// drop keys by itself (maxmemory-policy noeviction). Where it cannot be reached
+// What a Redis does not know it takes as spent: one that was just started, also
+// from what it had saved, or emptied grants what comes back from then on, and no
+// second burst. It must not drop keys by itself (maxmemory-policy noeviction). Where it cannot be reached
 // each node falls back to its own part of the limit; a node that comes back
 // begins with every burst spent.
 package redis
@@ -17,6 +17,7 @@ import (
 	"log/slog"
 	"math"
 	"strconv"
+	"strings"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -31,6 +32,7 @@ type Limits struct {
 	address rueidis.ClientOption
 	log     *slog.Logger
 	client  atomic.Pointer[rueidis.Client] // nil while away
+	run     atomic.Pointer[string]         // the name of the server's life; set before client
 	from    atomic.Int64                   // on the server's clock: what was taken before counts as all of it; 0: nothing does
 	ending  chan struct{}
 	once    sync.Once
@@ -114,8 +116,14 @@ func (l *Limits) connect() error {
 	if err != nil {
 		return err
 	}
+	info, err := c.Do(ctx, c.B().Info().Section("server").Build()).ToString()
+	if err != nil {
+		c.Close()
+		return err
+	}
+	run := lifeOf(info)
 	// The script's own sight of the time, and proof that it may be run.
-	now, err := script.Exec(ctx, c, []string{bornKey}, []string{"0", "0", "0"}).AsIntSlice()
+	now, err := script.Exec(ctx, c, []string{bornKey}, []string{"0", "0", "0", run}).AsIntSlice()
 	if err != nil || len(now) < 3 {
 		c.Close()
 		return errors.Join(errReply, err)
@@ -123,8 +131,22 @@ func (l *Limits) connect() error {
 	if l.met { // what this node granted on its own meanwhile is not known there
 		l.from.Store(now[2])
 	}
+	l.run.Store(&run)
 	l.client.Store(&c)
 	return nil
+}
+
+// lifeOf is a name of the server's life, which ends with its process, as INFO tells
+// it; "-" where it does not.
+func lifeOf(info string) string {
+	for line := range strings.Lines(info) {
+		if run, found := strings.CutPrefix(line, "run_id:"); found {
+			if run = strings.TrimSpace(run); run != "" {
+				return run[:min(len(run), 12)]
+			}
+		}
+	}
+	return "-"
 }
 
 // lost gives up a connection: the prober makes the next.
@@ -162,8 +184,9 @@ func (l *Limits) ask(ctx context.Context, limits []halberd.SharedLimit, cost, at
 	if c == nil {
 		return nil, errAway
 	}
-	keys, args := make([]string, 1, 1+len(limits)), make([]string, 3, 3+2*len(limits))
+	keys, args := make([]string, 1, 1+len(limits)), make([]string, 4, 4+2*len(limits))
 	keys[0], args[0], args[1], args[2] = bornKey, strconv.FormatInt(cost, 10), strconv.FormatInt(l.from.Load(), 10), strconv.FormatInt(at, 10)
+	args[3] = *l.run.Load()
 	for i := range limits {
 		m := &limits[i]
 		keys = append(keys, prefix+base64.RawURLEncoding.EncodeToString(m.Word[:]))

@@ -198,6 +198,27 @@ func TestKilledAndBack(t *testing.T) {
 	rested(t, l, m)
 }
 
+// one that comes back with what it had saved a while ago grants no second
+// burst, whoever asks: also a node that was not there before.
+func TestBackWithAnOldSnapshot(t *testing.T) {
+	s := redistest.Start(t)
+	l := open(t, s)
+	m := rested(t, l, limit("m", 1000, time.Second, 5))
+	m.Limit, m.Window = 5, time.Hour
+	if !take(t, l, 1, m).Taken {
+		t.Fatal("refused what there is")
+	}
+	s.Do(t, "SAVE")
+	if !take(t, l, 4, m).Taken {
+		t.Fatal("refused what there is")
+	}
+	s.Kill()
+	s.Restart(t)
+	if got := take(t, open(t, s), 1, m); got.Taken {
+		t.Errorf("taken twice: %+v", got)
+	}
+}
+
 // One that does not answer is given up in a bounded time, and taken back when
 // it does; what it kept meanwhile counts as spent for who was away.
 func TestOneThatHangs(t *testing.T) {

@@ -11,29 +11,35 @@ const (
 // microseconds since 2026, which are exact in Lua's numbers to a few
 // thousandths. A word says until when the rate is spent; one that is not there
 // lies where it would if all had been spent when this Redis began to keep limits,
-// or at ARGV[2], the later of both.
+// or at ARGV[2], the later of both. One that another life of the server wrote is
+// not there either: what was saved to a disk may be from before the last takes.
 //
 // KEYS: when it began, then a word for each limit. ARGV: the cost (below zero:
-// to give back), ARGV[2], when what is given back was taken, then for each limit
-// what a unit costs and its burst.
+// to give back), ARGV[2], when what is given back was taken, the name of this life
+// of the server, then for each limit what a unit costs and its burst.
 // It answers: taken, when to retry, the time, then for each limit how far its
 // word lies ahead.
 var script = rueidis.NewLuaScript(`
 local t = redis.call('TIME')
 local now = (tonumber(t[1]) - 1767225600) * 1000000 + tonumber(t[2])
-local born = tonumber(redis.call('GET', KEYS[1]))
+local run = ARGV[4]
+local function kept(key)
+  local n, wrote = string.match(redis.call('GET', key) or '', '^(%S+) (%S+)$')
+  if wrote == run then return tonumber(n) end
+end
+local born = kept(KEYS[1])
 if not born then
   born = now
-  redis.call('SET', KEYS[1], string.format('%.0f', now))
+  redis.call('SET', KEYS[1], string.format('%.0f %s', now, run))
 end
 local cost, from, at = tonumber(ARGV[1]), tonumber(ARGV[2]), tonumber(ARGV[3])
 local taken, never, retry = 1, false, 0
 local ahead, full, unit = {}, {}, {}
 for i = 2, #KEYS do
-  unit[i] = tonumber(ARGV[2 * i])
-  local burst = tonumber(ARGV[2 * i + 1])
+  unit[i] = tonumber(ARGV[2 * i + 1])
+  local burst = tonumber(ARGV[2 * i + 2])
   full[i] = unit[i] * burst
-  local word = tonumber(redis.call('GET', KEYS[i])) or born + full[i]
+  local word = kept(KEYS[i]) or born + full[i]
   if from > 0 then word = math.max(word, from + full[i]) end
   ahead[i] = math.min(math.max(word - now, 0), full[i])
   local over = ahead[i] + cost * unit[i] - full[i]
@@ -50,7 +56,7 @@ for i = 2, #KEYS do
     local more = cost * unit[i]
     if cost < 0 then more = math.min(more + now - at, 0) end -- what came back by itself is not given twice
     ahead[i] = math.max(ahead[i] + more, 0)
-    redis.call('SET', KEYS[i], string.format('%.17g', now + ahead[i]), 'PX', string.format('%.0f', math.ceil(ahead[i] / 1000) + 60000))
+    redis.call('SET', KEYS[i], string.format('%.17g %s', now + ahead[i], run), 'PX', string.format('%.0f', math.ceil(ahead[i] / 1000) + 60000))
   end
   out[#out + 1] = math.ceil(ahead[i])
 end
