@@ -4,6 +4,8 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"net/netip"
+	"strings"
 	"testing"
 	"time"
 
@@ -149,4 +151,56 @@ func TestS1_24_AChangedKeyIsJudgedAsItIs(t *testing.T) {
 	if a := w.one(halberd.AlertEnded); a.KeyName != "nightly builds" {
 		t.Errorf("%+v", a)
 	}
+}
+
+// The last minute of a quota's period is judged in the period that follows, and is
+// not that one's.
+func TestS1_24_AQuotaSpentBeforeMidnightIsNotTheNextDays(t *testing.T) {
+	w := watching(t)
+	k := w.Make(halberd.NewKey{Quota: quota(10, halberd.RefillDay)})
+	now := w.Clock.Now()
+	w.Clock.Pass(now.Truncate(24 * time.Hour).Add(24*time.Hour - time.Minute).Sub(now))
+	w.minute(w.use(12, k.Secret))
+	spent := func() int { return len(w.list(halberd.AlertQuery{Kind: halberd.AlertLimit, Key: k.Key.ID})) }
+	if n := spent(); n != 1 {
+		t.Fatalf("%d alerts after the first day", n)
+	}
+	w.minute(nil)
+	w.Clock.Pass(6 * time.Hour)
+	w.minute(w.use(12, k.Secret))
+	if n := spent(); n != 2 {
+		t.Errorf("%d alerts after the second day's quota was spent, too", n)
+	}
+}
+
+// An evaluation that comes late, or whose turn shifts by some seconds, passes no
+// minute over, and finds none twice.
+func TestS1_24_BadKeysOfAMinuteBeforeTheLastAreTold(t *testing.T) {
+	w := watching(t)
+	guess := func(n int, from string) {
+		for range n {
+			w.Guessed(netip.MustParseAddr(from))
+		}
+	}
+	guess(100, "203.0.113.7")
+	w.Clock.Pass(time.Minute)
+	guess(99, "203.0.113.7")
+	guess(99, "198.51.100.1")
+	w.Clock.Pass(time.Minute)
+	guess(1, "198.51.100.1")
+	must(t, w.EvaluateAlerts(w.Ctx()))
+	if a := w.one(halberd.AlertBadKeys); !strings.HasPrefix(a.Cause, "100 bad API keys came from 203.0.113.7") {
+		t.Errorf("%+v", a)
+	}
+	for range 3 * 60 {
+		w.Clock.Pass(time.Minute)
+		must(t, w.EvaluateAlerts(w.Ctx()))
+	}
+	if a := w.one(halberd.AlertBadKeys); a.State != halberd.AlertResolved {
+		t.Errorf("%+v", a)
+	}
+	guess(100, "198.51.100.1")
+	w.Clock.Pass(30 * time.Minute)
+	must(t, w.EvaluateAlerts(w.Ctx()))
+	w.one(halberd.AlertBadKeys) // of what is long over nobody is told
 }

@@ -341,11 +341,13 @@ func (x *evaluation) read(r Reader, k *watched, c *MinuteCount, minute int64) er
 	}
 	limits := key.RateLimits
 	if limits == nil && !key.Project.IsZero() {
-		p, err := x.s.project(r, key.Project)
-		if err != nil {
+		row, err := r.Project(key.Project)
+		if err != nil && !errors.Is(err, ErrNotFound) {
 			return err
 		}
-		limits = p.RateLimits
+		if p, err := x.s.openProject(&row, new(packer)); err == nil { // else it is damaged: its keys are refused
+			limits = p.RateLimits
+		}
 	}
 	k.key, k.limits = key, limits
 	return nil
@@ -501,7 +503,7 @@ func (x *evaluation) limits(r Reader, k *watched, minute int64, counts map[Verdi
 			spent, name = share, l.Name
 		}
 	}
-	quota, period, err := x.quota(r, k)
+	quota, period, err := x.quota(r, k, minute)
 	if err != nil {
 		return err
 	}
@@ -525,14 +527,14 @@ func (x *evaluation) limits(r Reader, k *watched, minute int64, counts map[Verdi
 	return nil
 }
 
-// quota is how much of a key's quota is spent, in percent. What processes hold of
-// it is not.
-func (x *evaluation) quota(r Reader, k *watched) (percent float64, period int64, err error) {
+// quota is how much of a key's quota is spent, in percent, in the period that a
+// minute was in. What processes hold of it is not.
+func (x *evaluation) quota(r Reader, k *watched, minute int64) (percent float64, period int64, err error) {
 	q := k.key.Quota
 	if q == nil {
 		return 0, 0, nil
 	}
-	period, _ = q.period(x.now)
+	period, _ = q.period(time.Unix(minute*60, 0))
 	who := subject{k.key.ID, &owner{organization: k.key.Organization, project: k.key.Project}, k.key.ExternalID}
 	rec, err := r.Quota(quotaID(&who, q))
 	if errors.Is(err, ErrNotFound) || err == nil && rec.Period != period {
@@ -576,7 +578,8 @@ func (x *evaluation) volume(k *watched, minute, total int64) {
 }
 
 func (x *evaluation) badKeys(minute int64) {
-	if len(x.s.strangers.before(minute)) == 0 {
+	settled := x.s.strangers.take(minute)
+	if len(settled) == 0 {
 		return
 	}
 	for _, list := range x.w.rules {
@@ -585,12 +588,12 @@ func (x *evaluation) badKeys(minute int64) {
 			if a.Kind != AlertBadKeys || !a.Active {
 				continue
 			}
-			for who, n := range x.s.strangers.before(minute) {
-				if float64(n) < a.Threshold {
+			for who, most := range settled {
+				if float64(most.n) < a.Threshold {
 					continue
 				}
 				from := netip.AddrFrom16(who).Unmap()
-				x.find(a, nil, "address "+from.String(), float64(n), a.Threshold, "%d bad API keys came from %s within a minute.", n, from)
+				x.find(a, nil, "address "+from.String(), float64(most.n), a.Threshold, "%d bad API keys came from %s within a minute.", most.n, from)
 			}
 		}
 	}

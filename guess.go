@@ -78,7 +78,7 @@ func household(from netip.Addr) [16]byte {
 func (s *Service) Guessed(from netip.Addr) (retry time.Duration, beyond bool) {
 	who := household(from)
 	if from.IsValid() {
-		s.strangers.note(s.clock().Unix()/60, who)
+		s.strangers.note(s.now().Unix()/60, who)
 	}
 	_, retry, beyond = s.guesses.take(s.clock, who[:])
 	return retry, beyond

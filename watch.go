@@ -1,6 +1,7 @@
 package halberd
 
 import (
+	"maps"
 	"math"
 	"net/netip"
 	"strings"
@@ -118,10 +119,15 @@ func program(agent string) string {
 // has room for so many addresses, and under a flood it misses some: then others
 // say enough.
 type strangers struct {
-	mu           sync.Mutex
-	minute       int64
-	now, settled map[[16]byte]int64
+	mu      sync.Mutex
+	minute  int64
+	now     map[[16]byte]int64 // in the minute that runs
+	settled map[[16]byte]badKeys
 }
+
+// badKeys is how many came from an address in the worst minute that nobody has
+// looked at yet.
+type badKeys struct{ minute, n int64 }
 
 const maxStrangers = 1024
 
@@ -136,24 +142,33 @@ func (t *strangers) note(minute int64, who [16]byte) {
 	}
 }
 
-// turn begins another minute. Called with mu held.
+// turn begins another minute, and forgets what none has looked at for long: on
+// most nodes nobody does. Called with mu held.
 func (t *strangers) turn(minute int64) {
 	if minute == t.minute && t.now != nil {
 		return
 	}
-	t.settled = t.now
-	if minute != t.minute+1 {
-		t.settled = nil
+	if t.settled == nil {
+		t.settled = map[[16]byte]badKeys{}
+	}
+	maps.DeleteFunc(t.settled, func(_ [16]byte, old badKeys) bool { return minute-old.minute > maxMinutes })
+	for who, n := range t.now {
+		most, known := t.settled[who]
+		if minute-t.minute <= maxMinutes && n > most.n && (known || len(t.settled) < maxStrangers) {
+			t.settled[who] = badKeys{t.minute, n}
+		}
 	}
 	t.minute, t.now = minute, map[[16]byte]int64{}
 }
 
-// before is what was counted in the minute before this one.
-func (t *strangers) before(minute int64) map[[16]byte]int64 {
+// take is what settled before this minute since it was last called.
+func (t *strangers) take(minute int64) map[[16]byte]badKeys {
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	t.turn(minute)
-	return t.settled
+	out := t.settled
+	t.settled = nil
+	return out
 }
 
 // remember makes a model anew from the counts of whole hours, and of the minutes

@@ -200,3 +200,34 @@ func TestASearchIsLiteralAndNoWork(t *testing.T) {
 		t.Logf("%s in %d keys: %s", name, n, time.Since(began))
 	}
 }
+
+// A project whose row was edited behind the server's back takes no alerts from
+// others.
+func TestADamagedProjectEndsNoEvaluation(t *testing.T) {
+	e := tamper(t)
+	p, err := e.CreateProject(e.Ctx(), e.Admin, halberd.NewProject{Name: "Edited"})
+	if err != nil {
+		t.Fatal(err)
+	}
+	within, other := e.Make(halberd.NewKey{Project: p.ID}), e.Make(halberd.NewKey{})
+	if _, err := e.Revoke(e.Ctx(), e.Admin, other.Key.ID, "", 0); err != nil {
+		t.Fatal(err)
+	}
+	if err := e.EvaluateAlerts(e.Ctx()); err != nil {
+		t.Fatal(err)
+	}
+	e.do("UPDATE projects SET name = 'edited' WHERE id = ?", p.ID[:])
+	e.Code(within.Secret)
+	e.Code(other.Secret)
+	if _, err := e.Usage(e.Ctx(), e.Admin, halberd.UsageQuery{}); err != nil {
+		t.Fatal(err)
+	}
+	e.Clock.Pass(time.Minute)
+	if err := e.EvaluateAlerts(e.Ctx()); err != nil {
+		t.Error(err)
+	}
+	list, err := e.ListAlerts(e.Ctx(), e.Admin, halberd.AlertQuery{Kind: halberd.AlertEnded})
+	if err != nil || len(list.List) != 1 {
+		t.Errorf("%+v, %v", list.List, err)
+	}
+}
