@@ -39,6 +39,9 @@ func (c Config) shared() bool { return c.Database != "" }
 // not there.
 func (c Config) open(ctx context.Context, log *slog.Logger, existing bool) (engine, error) {
 	if !c.shared() {
+		if former := setAsideIn(c.Data); former != "" {
+			return nil, fmt.Errorf("what was kept here was moved to PostgreSQL (%s): name that with --database", former)
+		}
 		return sqlite.Open(ctx, c.Data, sqlite.Options{Log: log})
 	}
 	o := postgres.Options{Log: log, Password: c.databasePassword, Existing: existing, StartTimeout: startPatience}

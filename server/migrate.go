@@ -91,9 +91,12 @@ func fill(ctx context.Context, from *sqlite.Store, c Config, log *slog.Logger) (
 		return nil, err
 	}
 	defer func() { err = errors.Join(err, os.RemoveAll(dir)) }()
-	target, err := postgres.Open(ctx, c.Database, dir, postgres.Options{Log: log, Password: c.databasePassword})
+	target, err := postgres.Open(ctx, c.Database, dir, postgres.Options{
+		Log: log, Password: c.databasePassword,
+		StartTimeout: 5 * time.Second, // somebody stands there and waits
+	})
 	if err != nil {
-		return nil, err
+		return nil, refused(err)
 	}
 	defer func() { err = errors.Join(err, target.Close()) }()
 	return target.Fill(ctx, func(row func(table string, columns []string, row []any) error) error {
@@ -101,10 +104,23 @@ func fill(ctx context.Context, from *sqlite.Store, c Config, log *slog.Logger) (
 	})
 }
 
+// migrated parts a file's name from the time when it was moved to PostgreSQL.
+const migrated = ".migrated-"
+
+// setAsideIn is the name of the newest database in dir that was moved, where none
+// took its place; else "".
+func setAsideIn(dir string) string {
+	former, err := filepath.Glob(filepath.Join(dir, databaseFile+migrated+"*"))
+	if err != nil || len(former) == 0 || there(filepath.Join(dir, databaseFile)) {
+		return ""
+	}
+	return slices.Max(former)
+}
+
 // setAside gives the files of the SQLite engine names under which no server
 // finds them. It returns the new name of the database.
 func setAside(dir string, now time.Time) (former string, err error) {
-	suffix := ".migrated-" + now.UTC().Format("20060102T150405.000Z")
+	suffix := migrated + now.UTC().Format("20060102T150405.000Z")
 	for _, name := range []string{databaseFile, databaseFile + "-wal", databaseFile + "-shm", usageFile, usageFile + "-wal", usageFile + "-shm"} {
 		path := filepath.Join(dir, name)
 		if err := os.Rename(path, path+suffix); err != nil && !errors.Is(err, fs.ErrNotExist) {

@@ -280,7 +280,7 @@ func TestAnInstanceIsMovedToPostgreSQL(t *testing.T) {
 	if !strings.Contains(o.err, "keys             3 rows") {
 		t.Error(o)
 	}
-	run(t, "serve", "--data", dir, "--listen", "127.0.0.1:0").refused(t, 1, "halberd.db is missing")
+	run(t, "serve", "--data", dir, "--listen", "127.0.0.1:0").refused(t, 1, "halberd.db.migrated-", "--database")
 	p = serve(t, dir, "--database", address)
 	p.wants(kept, "VALID")
 	p.wants(revoked, "REVOKED")
