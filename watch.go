@@ -46,12 +46,6 @@ const (
 	originLearning = 24 * 60 // minutes after a key's first use in which nothing is new
 )
 
-// incident is what one alert is about.
-type incident struct {
-	rule    AlertRuleID
-	subject string
-}
-
 // watched is what is known of a key that is used.
 type watched struct {
 	key     Key // zero: it is not there, or damaged
@@ -64,17 +58,6 @@ type watched struct {
 	since   int64 // minute of the first origin; 0: none
 
 	from, agent string // that were compared last with the origins
-}
-
-// finding is what a rule found.
-type finding struct {
-	incident
-	rule    *AlertRule
-	key     *Key // nil: it is of no key
-	cause   string
-	value   float64
-	bar     float64
-	forever bool // one that was told is never told again
 }
 
 // rulesFor are the rules of a kind that hold for a key: those of the narrowest
