@@ -216,9 +216,16 @@ func (x *exchange) read(base *http.Request, ctx *fasthttp.RequestCtx) bool {
 			return false
 		case "Content-Length":
 			lengths++
+		case "Connection": // fasthttp knows one spelling of it
+			if closes(value) {
+				ctx.SetConnectionClose()
+			}
 		case "Host":
 			x.request.Host = value
 			hosts++
+			if !host(value) {
+				return false
+			}
 			continue
 		}
 		if old := x.header[name]; old != nil {
@@ -234,12 +241,12 @@ func (x *exchange) read(base *http.Request, ctx *fasthttp.RequestCtx) bool {
 	if lengths > 1 || hosts != 1 || !strings.HasPrefix(path, "/") || strings.ContainsAny(path, "%#\\") {
 		return false
 	}
-	host := x.request.Host
+	authority := x.request.Host
 	x.url.Path, x.url.RawQuery = path, query
 	sent := ctx.Request.Body()
 	x.body.Reset(sent)
 	x.request = *base
-	x.request.Method, x.request.URL, x.request.RequestURI, x.request.Host = method(h.Method()), &x.url, uri, host
+	x.request.Method, x.request.URL, x.request.RequestURI, x.request.Host = method(h.Method()), &x.url, uri, authority
 	x.request.Header = x.header
 	if c, ok := ctx.Conn().(*conn); ok {
 		x.request.RemoteAddr = c.from
@@ -273,6 +280,30 @@ func method(b []byte) string {
 		return http.MethodPost
 	}
 	return string(b)
+}
+
+// closes reports whether a Connection header asks for the connection's end.
+func closes(value string) bool {
+	for word := range strings.SplitSeq(value, ",") {
+		if strings.EqualFold(strings.Trim(word, " \t"), "close") {
+			return true
+		}
+	}
+	return false
+}
+
+// host reports whether s may be a host with its port (RFC 3986, 3.2.2), or none.
+func host(s string) bool {
+	for i := range len(s) {
+		c := s[i]
+		switch {
+		case 'a' <= c && c <= 'z', 'A' <= c && c <= 'Z', '0' <= c && c <= '9':
+		case strings.IndexByte("-.:[]_~!$%&'()*+,;=", c) >= 0:
+		default:
+			return false
+		}
+	}
+	return true
 }
 
 // strange reports whether one program might see an end where another does not.

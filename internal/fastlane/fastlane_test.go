@@ -237,6 +237,25 @@ func TestNothingIsReadInTwoWays(t *testing.T) {
 	}
 }
 
+// Who asks for the connection's end, however it is spelt, gets it.
+func TestAConnectionEndsWhenItIsAskedFor(t *testing.T) {
+	at := serve(t, echo)
+	for _, lines := range []string{
+		"Connection: close", "connection: Close", "Connection: CLOSE", "Connection: keep-alive, close", "Connection: close , x", "Connection:\tclose\t",
+		"Connection: close\r\nConnection: keep-alive", "Connection: keep-alive\r\nConnection: close",
+	} {
+		got := said(t, at, "GET /p HTTP/1.1\r\nHost: h\r\n"+lines+"\r\n\r\n"+last)
+		if strings.Count(got, "HTTP/1.1 418 ") != 1 || !strings.Contains(got, "\r\nConnection: close\r\n") {
+			t.Errorf("%q: %q", lines, got)
+		}
+	}
+	for _, lines := range []string{"Connection: keep-alive", "Connection: closer", "Connection: x-close", "X-Connection: close"} {
+		if got := said(t, at, "GET /p HTTP/1.1\r\nHost: h\r\n"+lines+"\r\n\r\n"+last); strings.Count(got, "HTTP/1.1 418 ") != 2 {
+			t.Errorf("%q: %q", lines, got)
+		}
+	}
+}
+
 // What one request sent is never seen by another, though their memory is the same.
 func TestNothingOfOneRequestIsSeenByAnother(t *testing.T) {
 	at := serve(t, func(w http.ResponseWriter, r *http.Request) {
