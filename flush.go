@@ -32,6 +32,7 @@ type usageFlush struct {
 	number  int64    // of the last batch
 	waiting []UsageBatch
 	lost    int64 // odd events that found no room, as far as it was said
+	sampled int   // uses whose origin was told, in the last flush
 
 	// For Stats, and so not guarded.
 	flushes, took, failed, queued, dropped atomic.Int64
@@ -138,7 +139,7 @@ func (s *Service) gatherUsage() {
 
 // sampledUses is by whom keys were used, by ordinal.
 func (s *Service) sampledUses() map[uint32]KeyUse {
-	out := map[uint32]KeyUse{}
+	out := make(map[uint32]KeyUse, s.flushed.sampled) // as many as the last time, mostly
 	s.uses.Drain(func(number uint32, at int64, from netip.Addr, agent []byte) {
 		u := KeyUse{At: at, Agent: cleanAgent(agent)}
 		if from.IsValid() {
@@ -148,6 +149,7 @@ func (s *Service) sampledUses() map[uint32]KeyUse {
 			out[number] = u
 		}
 	})
+	s.flushed.sampled = len(out)
 	return out
 }
 

@@ -1,6 +1,7 @@
 package sqlite
 
 import (
+	"bytes"
 	"context"
 	"database/sql/driver"
 	"fmt"
@@ -150,6 +151,8 @@ func (l *usageLog) settle() error {
 	if err := l.count(0, tallied(counts)); err != nil {
 		return err
 	}
+	// In the order of the table: what undoes a statement is every page it touches.
+	slices.SortFunc(uses, func(a, b halberd.KeyUse) int { return bytes.Compare(a.Key[:], b.Key[:]) })
 	if err := l.use(uses); err != nil {
 		return err
 	}

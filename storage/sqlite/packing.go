@@ -64,7 +64,8 @@ func packBatch(b halberd.UsageBatch) []byte {
 		p.text(u.From)
 		p.text(u.Agent)
 	}
-	out := binary.AppendUvarint(nil, uint64(len(p.number)))
+	out := make([]byte, 0, binary.MaxVarintLen64+len(p.texts)+len(p.body))
+	out = binary.AppendUvarint(out, uint64(len(p.number)))
 	return append(append(out, p.texts...), p.body...)
 }
 
