@@ -198,7 +198,7 @@ func (c *Console) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		http.NotFound(w, r)
 		return
 	}
-	guard := http.NewCrossOriginProtection()
+	guard := http.NewCrossOriginProtection() // against CSRF; a browser says from which site it was sent
 	if err := guard.Check(r); err != nil {
 		http.Error(w, "This was sent from another site, and nothing was changed.", http.StatusForbidden)
 		return
