@@ -104,7 +104,11 @@ func (w *countingWriter) Write(b []byte) (int, error) {
 }
 
 func mustHoldData(dir string) error {
-	if !there(filepath.Join(dir, databaseFile)) {
+	switch {
+	case there(filepath.Join(dir, databaseFile)):
+	case there(filepath.Join(dir, pepperFile)):
+		return fmt.Errorf("%w in %s, only the pepper: of a node the database is a PostgreSQL, which --database names", errNoData, dir)
+	default:
 		return fmt.Errorf("%w in %s: name the data folder with --data", errNoData, dir)
 	}
 	return nil

@@ -281,6 +281,7 @@ func TestAnInstanceIsMovedToPostgreSQL(t *testing.T) {
 		t.Error(o)
 	}
 	run(t, "serve", "--data", dir, "--listen", "127.0.0.1:0").refused(t, 1, "halberd.db.migrated-", "--database")
+	run(t, "backup", "--data", dir, "--to", filepath.Join(t.TempDir(), "copy.db")).refused(t, 1, "PostgreSQL", "--database")
 	p = serve(t, dir, "--database", address)
 	p.wants(kept, "VALID")
 	p.wants(revoked, "REVOKED")
