@@ -190,6 +190,7 @@ func (told *position) behind(results []*pgconn.Result) error {
 
 // resetPools gives up every connection, those in use when they are let go.
 func (s *Store) resetPools() {
+	s.ears.anew()
 	for _, p := range []*pgxpool.Pool{s.pool, s.control, s.loose} {
 		if p != nil {
 			p.Reset()

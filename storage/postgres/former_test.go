@@ -8,6 +8,7 @@ import (
 	"strings"
 	"sync/atomic"
 	"testing"
+	"time"
 
 	"github.com/jackc/pgx/v5"
 
@@ -151,5 +152,18 @@ func TestConnectionsToAFormerPrimaryAreGivenUp(t *testing.T) {
 				c.Release()
 			}
 		})
+	}
+}
+
+// So is the connection that listens: on a former primary nothing is heard any more.
+func TestNotificationsAreListenedForWhereChangesAreMadeNow(t *testing.T) {
+	s, _ := inside(t)
+	for range 3 {
+		select {
+		case <-s.Woken(): // after it has connected
+		case <-time.After(20 * time.Second):
+			t.Fatal("it listens on what was there before")
+		}
+		s.resetPools()
 	}
 }

@@ -3,6 +3,7 @@ package postgres
 import (
 	"context"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/jackc/pgx/v5"
@@ -11,7 +12,15 @@ import (
 // listener waits for notifications on a connection of its own.
 type listener struct {
 	once  sync.Once
-	woken chan struct{} // holds one value
+	woken chan struct{}                      // holds one value
+	drop  atomic.Pointer[context.CancelFunc] // ends the connection that listens; nil: there is none
+}
+
+// anew has it listen on another connection.
+func (l *listener) anew() {
+	if drop := l.drop.Load(); drop != nil {
+		(*drop)()
+	}
 }
 
 // Woken implements halberd.Cluster. The first call begins to listen.
@@ -66,12 +75,15 @@ func (s *Store) hear() (heard bool) {
 	if _, err := c.Exec(ctx, "LISTEN halberd"); err != nil {
 		return false
 	}
+	listening, drop := context.WithCancel(s.life)
+	defer drop()
+	s.ears.drop.Store(&drop)
 	for {
 		select { // also after connecting: something may have been missed
 		case s.ears.woken <- struct{}{}:
 		default: // nobody has taken the last one yet
 		}
-		if _, err := c.WaitForNotification(s.life); err != nil {
+		if _, err := c.WaitForNotification(listening); err != nil {
 			return true
 		}
 	}
