@@ -80,11 +80,25 @@ func (s *Service) settleUsage(ctx context.Context) error {
 	return s.store.AddUsage(context.WithoutCancel(ctx), UsageBatch{})
 }
 
+// unfilled takes the last batch back, if it has room for more: otherwise what waits
+// would be bounded by its seconds. The first one may be in the store already, and
+// must come again as it is.
+func (f *usageFlush) unfilled() (b UsageBatch) {
+	last := len(f.waiting) - 1
+	if last < 1 || max(len(f.waiting[last].Counts), len(f.waiting[last].Uses)) >= maxUsageBatch {
+		return b
+	}
+	b, f.waiting = f.waiting[last], f.waiting[:last]
+	f.number--
+	f.queued.Add(-int64(len(b.Counts)))
+	return b
+}
+
 // gatherUsage empties the tally into batches.
 func (s *Service) gatherUsage() {
 	f := &s.flushed
 	minute := s.now().Truncate(time.Minute).Unix()
-	var b UsageBatch
+	b := f.unfilled()
 	send := func() {
 		if len(f.waiting) >= maxUsageWaiting {
 			s.log.Error("usage counts were dropped: too many wait for the store", "counts", len(b.Counts))

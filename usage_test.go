@@ -230,6 +230,32 @@ func TestCountsWaitForTheStore(t *testing.T) {
 	}
 }
 
+// What waits is bounded by how many counts there are, and not by for how long.
+func TestFewCountsWaitForTheStoreForLong(t *testing.T) {
+	store := &sulky{Store: memory.New()}
+	w := fixture.On(t, store, fixture.NewClock())
+	c := w.Make(halberd.NewKey{})
+	q := halberd.UsageQuery{Key: c.Key.ID}
+	for i := range 600 {
+		store.refuse, store.swallow = i%2 == 0, i%2 == 1 // the first of them is there, and nobody knows
+		w.Code(c.Secret)
+		if _, err := w.Usage(w.Ctx(), w.Admin, q); err == nil {
+			t.Fatal("a series that lacks counts was answered")
+		}
+	}
+	if u := w.Stats().Usage; u.Waiting == 0 || u.Dropped != 0 {
+		t.Errorf("%+v", u)
+	}
+	store.refuse, store.swallow = false, false
+	got, err := w.Usage(w.Ctx(), w.Admin, q)
+	if err != nil || got.Total[halberd.Valid] != 600 {
+		t.Errorf("%v, %v; want 600", got.Total, err)
+	}
+	if u := w.Stats().Usage; u.Waiting != 0 || u.Dropped != 0 {
+		t.Errorf("%+v", u)
+	}
+}
+
 // The last use tells its address and program, cleaned; the next one replaces
 // both.
 func TestLastUsedTellsWhereFrom(t *testing.T) {

@@ -17,6 +17,12 @@ var usageCases = []contract{
 		both.Uses = append(both.Uses, used(1, 800).Uses...)
 		s.use(both)
 		equal(s, "last used, of two at once", s.key(1).LastUsedAt, int64(900))
+		both = used(1, 1000)
+		both.Uses[0].Sampled, both.Uses[0].From = true, "192.0.2.1"
+		both.Uses = append(both.Uses, used(1, 1001).Uses...)
+		s.use(both)
+		equal(s, "last used, of two at once", s.key(1).LastUsedAt, int64(1001))
+		equal(s, "from, of two at once", s.key(1).LastUsedFrom, "192.0.2.1")
 	}},
 	{"the last use has an address and an agent, where they were told", func(s *subject) {
 		s.insert(key(1), key(2))
