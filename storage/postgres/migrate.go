@@ -64,11 +64,16 @@ func prepare(ctx context.Context, config *pgxpool.Config, o Options) (err error)
 // reach connects to a database that may not answer yet.
 func reach(ctx context.Context, config *pgxpool.Config, log *slog.Logger) (*pgx.Conn, error) {
 	told := false
+	var before error
 	for wait := 100 * time.Millisecond; ; wait = min(2*wait, 2*time.Second) {
 		c, err := pgx.ConnectConfig(ctx, config.ConnConfig)
 		if err == nil {
 			return c, nil
 		}
+		if end, ends := ctx.Deadline(); before != nil && (ctx.Err() != nil || ends && !time.Now().Before(end)) {
+			err = before // this try was cut short: the one before says more
+		}
+		before = err
 		switch class(err) {
 		case "28": // the password, or pg_hba.conf
 			if code(err) == "28P01" && config.ConnConfig.Password == "" {
