@@ -14,7 +14,7 @@ func TestAChangeHoldsNoLaterThanIsToldByANodeThatSlept(t *testing.T) {
 	database := time.Date(2026, 3, 1, 12, 0, 0, 0, time.UTC)
 	n := &node{}
 	n.lease.Store(&lease{sent: now, wall: now.Add(-slept).UnixNano(), length: length, now: database})
-	told := n.effectiveBy(now, now, now, map[Incarnation]silent{{1}: {lease: length}})
+	told := n.effectiveBy(now, now, map[Incarnation]silent{{1}: {lease: length, since: now}})
 	if least := database.Add(slept + outlasting(length)); told.Before(least) {
 		t.Errorf("told %v, and another node may answer until %v", told, least)
 	}

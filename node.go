@@ -49,8 +49,8 @@ type node struct {
 	current bool          // the directory lacks nothing but what CatchUp will tell of
 	told    int64         // the revision last acknowledged
 	took    time.Duration // the last renewal
-	watch   map[Incarnation]sighting
-	watched time.Time // when watch was last brought up to date
+	steady  time.Time     // since when no renewal has failed; zero: the last one did
+	watched time.Time     // when the list was last looked at
 }
 
 // Of the loop. While the store is quick, a lease is renewed before its spare part
@@ -71,7 +71,7 @@ var errSealed = errors.New("the node is sealed")
 func newNode(s *Service, c Cluster, o *Options) (*node, error) {
 	n := &node{
 		s: s, cluster: c, log: s.log, clock: s.clock, name: o.NodeName, version: o.Version, length: o.Lease,
-		nudged: make(chan struct{}, 1), watch: map[Incarnation]sighting{}, roster: roster{cluster: c},
+		nudged: make(chan struct{}, 1), roster: roster{cluster: c, clock: s.clock},
 	}
 	if n.length == 0 {
 		n.length = defaultLease
@@ -186,12 +186,14 @@ func (n *node) turn(ctx context.Context) error {
 		return n.follow(ctx)
 	}
 	if err := n.renew(ctx); err != nil {
-		// Who else was silent meanwhile is not known.
-		clear(n.watch)
+		n.steady = time.Time{}
 		return err
 	}
 	if !n.entered {
 		return nil
+	}
+	if n.steady.IsZero() {
+		n.steady = n.clock()
 	}
 	return n.look(ctx)
 }
@@ -351,7 +353,7 @@ func (n *node) enter(ctx context.Context) (err error) {
 	}
 	n.changed.Store(true)
 	n.entered, n.told = true, 0
-	clear(n.watch)
+	n.steady = time.Time{}
 	if err := n.reckon(ctx); err != nil {
 		return err
 	}

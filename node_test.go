@@ -281,6 +281,35 @@ func TestARepeatedRevocationWaitsAgain(t *testing.T) {
 	})
 }
 
+// Callers who give up do not begin anew: however often they come back, a silent node
+// is waited for once.
+func TestWhoComesBackWaitsOn(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		x := newSeveral(t, 2)
+		a := x.nodes[0]
+		k, other := a.Make(halberd.NewKey{}), a.Make(halberd.NewKey{})
+		elapse(time.Minute)
+		x.nodes[1].way.cut.Store(true)
+		began := time.Now()
+		var tries []time.Duration
+		for i := 0; ; i++ {
+			ctx, cancel := context.WithTimeout(t.Context(), lease*4/10)
+			_, err := a.Revoke(ctx, a.Admin, []halberd.KeyID{k.Key.ID, other.Key.ID}[i%2], "", 0)
+			cancel()
+			if tries = append(tries, time.Since(began)); err == nil {
+				break
+			}
+			if i == 10 {
+				t.Fatalf("not confirmed after %v", tries)
+			}
+		}
+		if took := time.Since(began); took < lease || took > (lease+halberd.LeaseSpare)*105/100+100*time.Millisecond {
+			t.Errorf("confirmed after %v", tries)
+		}
+		x.want(k.Secret, "REVOKED", "UNAVAILABLE")
+	})
+}
+
 // Respond-async: the answer comes before it is confirmed, with the time by which
 // it will be. That time is kept.
 func TestAnAsynchronousRevocationSaysByWhenItHolds(t *testing.T) {

@@ -11,13 +11,6 @@ import (
 	"github.com/halberdhq/halberd/internal/planted"
 )
 
-// sighting is how another node's row was seen, and since when it has not changed.
-type sighting struct {
-	state    NodeState
-	renewals int64
-	since    time.Time // by the own clock
-}
-
 // staleJoiner is how long a row may stay in NodeJoining.
 const staleJoiner = time.Hour
 
@@ -36,7 +29,7 @@ func (n *node) reckon(ctx context.Context) error {
 	return nil
 }
 
-func (n *node) count(rows []NodeRecord) {
+func (n *node) count(rows []sighting) {
 	me := n.me.Load()
 	peers, rank := int64(1), int64(0)
 	for i := range rows {
@@ -65,19 +58,13 @@ func (n *node) look(ctx context.Context) error {
 	}
 	n.watched = now
 	n.count(rows)
-	next := map[Incarnation]sighting{}
 	for i := range rows {
 		r := &rows[i]
 		if n.is(r.Incarnation) {
 			continue
 		}
-		seen, known := n.watch[r.Incarnation]
-		if !known || seen.state != r.State || seen.renewals != r.Renewals {
-			seen = sighting{r.State, r.Renewals, now}
-		}
-		next[r.Incarnation] = seen
-		switch silent := now.Sub(seen.since); {
-		case r.State == NodeActive && (silent >= 2*outlasting(r.Lease) || planted.Is(planted.FencedEarly) && known && silent >= r.Lease/2):
+		switch silent := now.Sub(later(r.since, n.steady)); {
+		case r.State == NodeActive && (silent >= 2*outlasting(r.Lease) || planted.Is(planted.FencedEarly) && silent >= r.Lease/2):
 			n.fence(ctx, r.Incarnation, r.Name, r.Renewals)
 		case r.State == NodeFenced && silent >= outlasting(r.Lease), r.State == NodeJoining && silent >= staleJoiner:
 			if err := n.cluster.Leave(ctx, r.Incarnation); err != nil {
@@ -85,8 +72,14 @@ func (n *node) look(ctx context.Context) error {
 			}
 		}
 	}
-	n.watch = next
 	return nil
+}
+
+func later(a, b time.Time) time.Time {
+	if a.After(b) {
+		return a
+	}
+	return b
 }
 
 // fence is a service to those who come later: who fails to fence has lost

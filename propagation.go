@@ -74,29 +74,32 @@ func (n *node) propagate(ctx context.Context, r *Request, e effect, revision int
 	}
 }
 
-// silent is a node that has not said that it has applied a revision.
+// silent is a node that has not said that it has applied a revision, as it was
+// when the list was first read after the commit.
 type silent struct {
 	name     string
 	renewals int64
 	lease    time.Duration
+	since    time.Time // it was seen at that number of renewals then, maybe before the commit
 }
 
 // await returns once no other node can answer by a state before the revision:
 // each has said that it applied it, or has been silent for longer than a lease
-// that it got before. A lease that it got later vouches for the revision. When
-// ctx ends first, it is not confirmed.
+// that it got before. A lease that it got later vouches for the revision. How long
+// it has been silent is known from all readings of the list, those before the
+// commit too, so who gives up and comes back does not begin anew. When ctx ends
+// first, it is not confirmed.
 func (n *node) await(ctx context.Context, revision int64, began time.Time) Propagation {
 	var (
 		p     Propagation
-		first time.Time // when the list was first read; zero: not yet
-		late  map[Incarnation]silent
+		late  map[Incarnation]silent // nil: the list was not read yet
 		pause = shortestPoll
 	)
 	for {
 		rows, err := n.roster.read(ctx)
 		now := n.clock()
 		if errors.Is(err, ErrClosed) {
-			p.EffectiveBy = n.effectiveBy(now, began, first, late)
+			p.EffectiveBy = n.effectiveBy(now, began, late)
 			return p
 		}
 		if err == nil {
@@ -113,19 +116,18 @@ func (n *node) await(ctx context.Context, revision int64, began time.Time) Propa
 				}
 				if was, known := late[r.Incarnation]; known {
 					still[r.Incarnation] = was
-				} else if first.IsZero() {
-					still[r.Incarnation] = silent{r.Name, r.Renewals, r.Lease}
+				} else if late == nil {
+					was := silent{r.Name, r.Renewals, r.Lease, r.since}
+					if planted.Is(planted.WaitFromSending) && began.Before(was.since) {
+						was.since = began
+					}
+					still[r.Incarnation] = was
 				} // else it became active after the commit, and so with it
 			}
-			if late = still; first.IsZero() {
-				first = now
-				if planted.Is(planted.WaitFromSending) {
-					first = began
-				}
-			}
+			late = still
 		}
 		for who, was := range late {
-			if now.Sub(first) >= outlasting(was.lease) {
+			if now.Sub(was.since) >= outlasting(was.lease) {
 				// Those who come later need not wait for it again. Whether it
 				// could be fenced or not, it cannot answer by the former state.
 				n.fence(ctx, who, was.name, was.renewals)
@@ -133,11 +135,11 @@ func (n *node) await(ctx context.Context, revision int64, began time.Time) Propa
 			}
 		}
 		p.Waited = now.Sub(began)
-		if planted.Is(planted.NotWaited) || !first.IsZero() && len(late) == 0 || first.IsZero() && p.Waited >= outlasting(longestLease) {
+		if planted.Is(planted.NotWaited) || late != nil && len(late) == 0 || late == nil && p.Waited >= outlasting(longestLease) {
 			p.Confirmed, p.EffectiveBy = true, time.Time{}
 			return p
 		}
-		p.EffectiveBy = n.effectiveBy(now, began, first, late)
+		p.EffectiveBy = n.effectiveBy(now, began, late)
 		timer := time.NewTimer(pause)
 		select {
 		case <-timer.C:
@@ -151,12 +153,12 @@ func (n *node) await(ctx context.Context, revision int64, began time.Time) Propa
 
 // effectiveBy is when the last of those who are silent has no lease any more, in
 // whole seconds.
-func (n *node) effectiveBy(now, began, first time.Time, late map[Incarnation]silent) time.Time {
+func (n *node) effectiveBy(now, began time.Time, late map[Incarnation]silent) time.Time {
 	end := began.Add(outlasting(longestLease))
-	if !first.IsZero() {
-		end = first
+	if late != nil {
+		end = now
 		for _, was := range late {
-			if at := first.Add(outlasting(was.lease)); at.After(end) {
+			if at := was.since.Add(outlasting(was.lease)); at.After(end) {
 				end = at
 			}
 		}
@@ -173,8 +175,10 @@ func (n *node) effectiveBy(now, began, first time.Time, late map[Incarnation]sil
 // what they wait for.
 type roster struct {
 	cluster Cluster
-	mu      sync.Mutex // guards next, running and closed
-	next    *reading   // not begun; nil: nobody asks
+	clock   func() time.Time
+	seen    map[Incarnation]sighting // by the last reading; of the one that runs
+	mu      sync.Mutex               // guards next, running and closed
+	next    *reading                 // not begun; nil: nobody asks
 	running bool
 	closed  bool
 	busy    sync.WaitGroup
@@ -182,8 +186,16 @@ type roster struct {
 
 type reading struct {
 	done chan struct{} // closed when rows and err are set
-	rows []NodeRecord
+	rows []sighting
 	err  error
+}
+
+// sighting is a row of the list, and since when it has shown its state and its
+// number of renewals, by the own clock: when a reading that found it so came back.
+// A renewal that it counts was sent before that.
+type sighting struct {
+	NodeRecord
+	since time.Time
 }
 
 // readLimit bounds one reading: whoever waits for it asks again.
@@ -191,7 +203,7 @@ const readLimit = 2 * time.Second
 
 // read returns the list as it is at some time after the call began. Its caller
 // must not change it.
-func (r *roster) read(ctx context.Context) ([]NodeRecord, error) {
+func (r *roster) read(ctx context.Context) ([]sighting, error) {
 	r.mu.Lock()
 	if r.closed {
 		r.mu.Unlock()
@@ -226,10 +238,27 @@ func (r *roster) run() {
 			return
 		}
 		ctx, cancel := context.WithTimeout(context.Background(), readLimit)
-		now.rows, now.err = r.cluster.Nodes(ctx)
+		rows, err := r.cluster.Nodes(ctx)
 		cancel()
+		if now.err = err; err == nil {
+			now.rows = r.sight(rows, r.clock())
+		}
 		close(now.done)
 	}
+}
+
+// sight compares the list with the last one.
+func (r *roster) sight(rows []NodeRecord, now time.Time) []sighting {
+	list, seen := make([]sighting, len(rows)), make(map[Incarnation]sighting, len(rows))
+	for i := range rows {
+		s := sighting{rows[i], now}
+		if was, known := r.seen[s.Incarnation]; known && was.State == s.State && was.Renewals == s.Renewals {
+			s.since = was.since
+		}
+		list[i], seen[s.Incarnation] = s, s
+	}
+	r.seen = seen
+	return list
 }
 
 // close waits for the reading that runs, if any; nobody reads afterwards.
