@@ -199,6 +199,9 @@ func (d *driver) create(ctx context.Context, name string, n halberd.NewKey) (*qu
 		n.Project = d.w.project
 	}
 	q := d.w.history.ask(name, n.Scopes.Value)
+	if at := n.ExpiresAt.Value.At; !at.IsZero() {
+		d.w.history.expires(q, at) // maybe before the answer comes
+	}
 	_, committed := d.change(ctx, step{name: "create", grants: []*question{q}},
 		func(ctx context.Context, s *halberd.Service, by halberd.Actor) (halberd.Propagation, error) {
 			made, err := s.Create(ctx, by, n)
@@ -374,7 +377,6 @@ func expires(ctx context.Context, d *driver) {
 		at := d.w.history.told(time.Time{}).Truncate(time.Second).Add(time.Duration(2+d.dice.IntN(8)) * time.Second)
 		q, made := d.create(ctx, "a key that expires", halberd.NewKey{Scopes: reads, ExpiresAt: halberd.Some(halberd.Expiry{At: at})})
 		if made {
-			d.w.history.expires(q, at)
 			d.hunt(q)
 		}
 		d.rest(ctx, 2)
