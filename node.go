@@ -386,11 +386,12 @@ func (n *node) fill(ctx context.Context) error {
 		}
 		n.current = false // until the load below is complete: what CatchUp tells of then begins after it
 	}
+	applied := n.s.dir.revision.Load() // before the store is asked: a change of one's own may come in between
 	revision, err := n.cluster.Rewind(ctx)
 	if err != nil {
 		return fmt.Errorf("find the present revision: %w", err)
 	}
-	if applied := n.s.dir.revision.Load(); revision < applied {
+	if revision < applied {
 		return n.seal(fmt.Errorf("the store is at revision %d, and this node has applied %d: %w", revision, applied, ErrHistory))
 	}
 	if planted.Is(planted.ReloadLeftOut) && n.s.dir.filled {

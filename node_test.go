@@ -26,6 +26,8 @@ type way struct {
 	mum  atomic.Bool  // acknowledgements get lost
 	slow atomic.Int64 // nanoseconds that a renewal takes
 
+	rewound atomic.Pointer[func()] // called after each Rewind
+
 	renewals atomic.Int64
 }
 
@@ -52,6 +54,14 @@ func (w *way) Renew(ctx context.Context, b halberd.Beat) (halberd.Grant, error) 
 	elapse(time.Duration(w.slow.Load()))
 	w.renewals.Add(1)
 	return w.Node.Renew(ctx, b)
+}
+
+func (w *way) Rewind(ctx context.Context) (int64, error) {
+	revision, err := w.Node.Rewind(ctx)
+	if fn := w.rewound.Load(); fn != nil {
+		(*fn)()
+	}
+	return revision, err
 }
 
 func (w *way) Acknowledge(ctx context.Context, b halberd.Beat) error {
@@ -512,6 +522,30 @@ func TestAFencedNodeComesBackWithWhatItMissed(t *testing.T) {
 			}
 		})
 	}
+}
+
+// A change that was on its way when its node entered again is of the present
+// history, though the present was read before it.
+func TestAChangeOfOnesOwnWhileTheNodeLoadsSealsNothing(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		x := newSeveral(t, 2)
+		a, b := x.nodes[0], x.nodes[1]
+		k := a.Make(halberd.NewKey{})
+		b.way.cut.Store(true)
+		if _, err := a.Revoke(t.Context(), a.Admin, k.Key.ID, "", 0); err != nil { // b is fenced
+			t.Fatal(err)
+		}
+		x.db.Forget(a.Stats().Revision - 1)
+		advance := func() {
+			if err := b.way.Node.Update(context.Background(), func(tx halberd.Tx) error { return tx.(halberd.ClusterTx).Advance() }); err != nil {
+				t.Error(err)
+			}
+		}
+		b.way.rewound.Store(&advance)
+		b.way.cut.Store(false)
+		elapse(5 * time.Second)
+		x.want(k.Secret, "REVOKED")
+	})
 }
 
 // a standby without the last changes was promoted. The node that has
