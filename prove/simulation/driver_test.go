@@ -200,7 +200,8 @@ func (d *driver) create(ctx context.Context, name string, n halberd.NewKey) (*qu
 	}
 	q := d.w.history.ask(name, n.Scopes.Value)
 	if at := n.ExpiresAt.Value.At; !at.IsZero() {
-		d.w.history.expires(q, at) // maybe before the answer comes
+		end := d.w.history.expire(q) // maybe before the answer comes
+		defer d.w.history.expires(end, at)
 	}
 	_, committed := d.change(ctx, step{name: "create", grants: []*question{q}},
 		func(ctx context.Context, s *halberd.Service, by halberd.Actor) (halberd.Propagation, error) {

@@ -166,9 +166,13 @@ func (h *history) complete(c *change, confirmed bool) {
 	c.completed, c.confirmed = h.now(), confirmed
 }
 
-// expires notes that a question ends by itself at a time of the database.
-func (h *history) expires(q *question, at time.Time) {
-	c := h.begin(q, change{name: "expire", final: true, node: "the database"})
+// expire notes that a question ends by itself from now on, and expires at which
+// time of the database: once the key is there.
+func (h *history) expire(q *question) *change {
+	return h.begin(q, change{name: "expire", final: true, node: "the database"})
+}
+
+func (h *history) expires(c *change, at time.Time) {
 	h.mu.Lock()
 	defer h.mu.Unlock()
 	if h.ending == nil {
