@@ -357,11 +357,14 @@ func (d *doctor) nodes(ctx context.Context) {
 		d.unread("nodes", err, "")
 		return
 	}
-	var newest int64
-	versions := map[string]bool{}
+	var newest, seen int64
+	versions, leases := map[string]bool{}, map[time.Duration]bool{}
 	for _, n := range list {
-		newest = max(newest, n.Applied)
+		newest, seen = max(newest, n.Applied), max(seen, n.SeenAt)
 		versions[n.Version] = true
+		if n.State == halberd.NodeActive {
+			leases[n.Lease] = true
+		}
 	}
 	for _, n := range list {
 		// The id is that of hb nodes: nodes of one machine have one name.
@@ -371,13 +374,27 @@ func (d *doctor) nodes(ctx context.Context) {
 			d.warn("nodes", name+" was silent for longer than its lease and answers nothing", "see that it reaches the database: it enters again by itself, as another line of this list. This one is taken out by the others within two leases or so")
 		case halberd.NodeJoining:
 			d.ok("nodes", "%s is loading", name)
-		default:
+		case halberd.NodeActive:
+			if silent(&n, seen) {
+				d.warn("nodes", fmt.Sprintf("%s was last heard of at %s, and its lease is over: it answers nothing", name, time.UnixMilli(n.SeenAt).UTC().Format(time.RFC3339)),
+					"see whether it runs, and whether it reaches the database: it goes on by itself")
+				continue
+			}
 			d.ok("nodes", "%s answers: renewed %s, lease %s, %d behind", name, time.UnixMilli(n.SeenAt).UTC().Format(time.RFC3339), n.Lease, newest-n.Applied)
 		}
+	}
+	if len(leases) > 1 {
+		d.warn("nodes", "their leases differ", "set the same lease for all: an outage is survived by the shortest, and a revocation waits for the longest")
 	}
 	if len(versions) > 1 {
 		d.warn("nodes", fmt.Sprintf("they run %d different versions", len(versions)), "finish the upgrade")
 	}
+}
+
+// silent reports whether a node was renewed so long before the latest that was
+// that it can hold no lease.
+func silent(n *halberd.NodeRecord, latest int64) bool {
+	return time.Duration(latest-n.SeenAt)*time.Millisecond > n.Lease
 }
 
 // said reports whether a finding of the engine's is about a file that files

@@ -241,6 +241,11 @@ func TestAChangeIsRefusedWhileTheDatabaseIsAway(t *testing.T) {
 	}
 	p.create("after")
 	p.wants(m, "VALID")
+	pg.Do(t, `INSERT INTO nodes (incarnation, name, state, applied, renewals, lease, version, seen_at, fenced_at)
+		SELECT gen_random_uuid(), 'elsewhere', 'active', applied, 1, 15000000000, version, seen_at - 20000, 0 FROM nodes`)
+	found, _ = doctor(t, p.dir)
+	expect(t, found, "nodes", "warn", "elsewhere", "its lease is over", "reaches the database")
+	expect(t, found, "nodes", "warn", "their leases differ", "the same lease")
 }
 
 // A doctor of a node whose database went back says what to do, and not that the

@@ -32,6 +32,9 @@ func (s *Store) Durability(ctx context.Context) (findings []string, err error) {
 		found("synchronous_commit is off: a crash of the database loses changes that were answered; set synchronous_commit = on")
 	case commit == "local" && (names != "" || replicas > 0):
 		found("synchronous_commit is local, which no replica is waited for with: a failover loses changes that were answered; set synchronous_commit = on")
+	case replicas == 0 && names != "":
+		found("synchronous_standby_names is %q and no standby is connected: no change is taken until one is, and nodes stop when their leases end; "+
+			"start the standby, or empty the setting if it is gone for good", names)
 	case replicas > 0 && names == "":
 		found("replicas are there, %d, and none is waited for (synchronous_standby_names is empty): a failover loses changes that were answered; "+
 			"name them in synchronous_standby_names (with Patroni: synchronous_mode: true)", replicas)

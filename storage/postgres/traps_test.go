@@ -511,6 +511,14 @@ func TestWhatMayLoseARevocationIsFound(t *testing.T) {
 		}
 	}
 	want()
+	standby := func(name string, want int) {
+		pg.Do(t, "ALTER SYSTEM SET synchronous_standby_names = '"+name+"'")
+		pg.Do(t, "SELECT pg_reload_conf()")
+		eventually(t, "the setting", func() bool { found, err := s.Durability(t.Context()); return err == nil && len(found) == want })
+	}
+	standby("absent", 1)
+	want("no standby is connected")
+	standby("", 0)
 	ctx, cancel := context.WithCancel(t.Context())
 	log := filepath.Join(pg.Dir(), "log")
 	must(t, os.Mkdir(log, 0o777))
