@@ -10,6 +10,8 @@ import (
 	"regexp"
 	"strings"
 	"testing"
+
+	"github.com/halberdhq/halberd/internal/fixture"
 )
 
 var goProgram = regexp.MustCompile("(?ms)^```go\n(package main\n.*?)^```$")
@@ -93,12 +95,7 @@ func TestTheFunctionInTheGuide(t *testing.T) {
 	if match == nil {
 		t.Fatal("no function")
 	}
-	if _, err := exec.LookPath("python3"); err != nil {
-		if os.Getenv("CI") == "true" || os.Geteuid() == 0 {
-			t.Fatal("python3 is not there: scripts/debian.sh")
-		}
-		t.Skip("python3 is not there: scripts/debian.sh")
-	}
+	_ = fixture.Program(t, "python3", "python3")
 	bin := t.TempDir()
 	build(t, filepath.Join(bin, "hb"), "../cmd/hb")
 	s := newShell(t, bin)

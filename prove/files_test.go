@@ -10,6 +10,8 @@ import (
 	"testing"
 
 	"go.yaml.in/yaml/v3"
+
+	"github.com/halberdhq/halberd/internal/fixture"
 )
 
 const manyNodes = "../examples/many-nodes/"
@@ -94,14 +96,7 @@ func TestTheProxyForManyNodesAsksTheNextOne(t *testing.T) {
 // The proxy starts before the nodes have names: one that needs them at its start
 // is gone when they come.
 func TestTheProxyForManyNodesStartsBeforeThem(t *testing.T) {
-	exe, err := exec.LookPath("/usr/sbin/haproxy")
-	if err != nil {
-		const why = "HAProxy is not here: scripts/debian.sh installs it"
-		if os.Getenv("CI") == "true" {
-			t.Fatal(why)
-		}
-		t.Skip(why)
-	}
+	exe := fixture.Program(t, "haproxy", "haproxy")
 	if out, err := exec.CommandContext(t.Context(), exe, "-c", "-f", manyNodes+"haproxy.cfg").CombinedOutput(); err != nil {
 		t.Errorf("%v\n%s", err, out)
 	}

@@ -10,6 +10,8 @@ import (
 	"sync"
 	"sync/atomic"
 	"testing"
+
+	"github.com/halberdhq/halberd/internal/fixture"
 )
 
 func backupTo(t *testing.T, dir string) (file string) {
@@ -198,7 +200,7 @@ func TestARestoreThatWouldNotStartChangesNothing(t *testing.T) {
 	write(t, half, string(text[:len(text)/2]))
 	write(t, empty, "")
 	write(t, words, strings.Repeat("this is no database. ", 1000))
-	needSQLite(t)
+	_ = fixture.Program(t, "sqlite3", "sqlite3")
 	alien := filepath.Join(files, "alien.db")
 	if out, err := exec.Command("sqlite3", alien, "CREATE TABLE t (a); INSERT INTO t VALUES (1)").CombinedOutput(); err != nil {
 		t.Fatalf("sqlite3: %v %s", err, out)

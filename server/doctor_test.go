@@ -9,6 +9,8 @@ import (
 	"strings"
 	"testing"
 	"time"
+
+	"github.com/halberdhq/halberd/internal/fixture"
 )
 
 type finding struct{ Check, State, What, Remedy string }
@@ -72,21 +74,10 @@ func ill(t *testing.T, harm func(t *testing.T, dir string), args []string, check
 	}
 }
 
-// needSQLite skips only for someone who may not install it.
-func needSQLite(t *testing.T) {
-	t.Helper()
-	if _, err := exec.LookPath("sqlite3"); err != nil {
-		if os.Getenv("CI") == "true" || os.Geteuid() == 0 {
-			t.Fatal("sqlite3 is not there: scripts/debian.sh")
-		}
-		t.Skip("sqlite3 is not there: scripts/debian.sh")
-	}
-}
-
 // sql edits the database behind the server's back.
 func sql(t *testing.T, dir, text string) {
 	t.Helper()
-	needSQLite(t)
+	_ = fixture.Program(t, "sqlite3", "sqlite3")
 	if out, err := exec.Command("sqlite3", "-cmd", ".timeout 5000", filepath.Join(dir, "halberd.db"), text).CombinedOutput(); err != nil {
 		t.Fatalf("%v\n%s", err, out)
 	}

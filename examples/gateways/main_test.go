@@ -52,21 +52,6 @@ func TestMain(m *testing.M) {
 	os.Exit(code)
 }
 
-// need finds a program of Debian's, or skips the test where none is; the gate
-// counts a skipped test as failed.
-func need(t *testing.T, name, pkg string) string {
-	t.Helper()
-	for _, dir := range append(filepath.SplitList(os.Getenv("PATH")), "/usr/sbin", "/sbin") {
-		if path := filepath.Join(dir, name); dir != "" {
-			if _, err := os.Stat(path); err == nil {
-				return path
-			}
-		}
-	}
-	t.Skipf("%s is not here: apt-get install %s", name, pkg)
-	return ""
-}
-
 // free is an address that nothing listens on.
 func free(t *testing.T) string {
 	t.Helper()

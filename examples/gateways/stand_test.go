@@ -7,6 +7,8 @@ import (
 	"strconv"
 	"strings"
 	"testing"
+
+	"github.com/halberdhq/halberd/internal/fixture"
 )
 
 // stand is an API, a gateway before it, and Halberd beside it.
@@ -92,7 +94,7 @@ func (s *stand) shipped(dir string, names ...string) {
 // nginx includes the shipped file as /etc/nginx/nginx.conf does conf.d, in a
 // folder of its own.
 func (s *stand) nginx() {
-	exe := need(s.t, "nginx", "nginx-light")
+	exe := fixture.Program(s.t, "nginx", "nginx-light")
 	dir := shortDir(s.t)
 	s.shipped(dir, "nginx/halberd.conf")
 	s.write(dir, "nginx.conf", `daemon off; `+asRoot(s.t)+` worker_processes 1; pid nginx.pid; error_log stderr warn;
@@ -120,7 +122,7 @@ func asRoot(t *testing.T) string {
 // caddy gets the shipped file after the options that keep it off the ports and
 // folders that a machine has only one of.
 func (s *stand) caddy() {
-	exe := need(s.t, "caddy", "caddy")
+	exe := fixture.Program(s.t, "caddy", "caddy")
 	dir := shortDir(s.t)
 	s.shipped(dir, "caddy/Caddyfile")
 	s.write(dir, "main", "{\n\tadmin off\n\tauto_https off\n}\nimport Caddyfile\n")
@@ -130,7 +132,7 @@ func (s *stand) caddy() {
 
 // haproxy runs where its Lua is.
 func (s *stand) haproxy() {
-	exe := need(s.t, "haproxy", "haproxy")
+	exe := fixture.Program(s.t, "haproxy", "haproxy")
 	dir := shortDir(s.t)
 	s.shipped(dir, "haproxy/haproxy.cfg", "haproxy/halberd.lua")
 	s.gateway = run(s.t, exe, nil, "-C", dir, "-db", "-f", "haproxy.cfg")
