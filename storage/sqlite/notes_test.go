@@ -56,15 +56,7 @@ func TestNotesOutliveTheProcess(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer func() { _ = s.Close() }()
-	if err := s.View(t.Context(), func(r halberd.Reader) error {
-		sums, _, err := r.Usage(halberd.UsageFilter{Step: halberd.StepMinute, Keys: []halberd.KeyID{id}, To: 1 << 40})
-		if len(sums) != 1 || sums[0].Count != 6 {
-			t.Errorf("%+v", sums)
-		}
-		return err
-	}); err != nil {
-		t.Fatal(err)
-	}
+	wantSix(t, s, id)
 }
 
 // A settlement that fails leaves the notes as they were: they are settled once,
@@ -103,14 +95,20 @@ func TestNotesThatCouldNotBeSettledAreSettledLater(t *testing.T) {
 		if err := s.AddUsage(t.Context(), halberd.UsageBatch{}); err != nil {
 			t.Fatal(err)
 		}
-		if err := s.View(t.Context(), func(r halberd.Reader) error {
-			sums, _, err := r.Usage(halberd.UsageFilter{Step: halberd.StepMinute, Keys: []halberd.KeyID{id}, To: 1 << 40})
-			if len(sums) != 1 || sums[0].Count != 6 {
-				t.Errorf("%+v", sums)
-			}
-			return err
-		}); err != nil {
-			t.Fatal(err)
+		wantSix(t, s, id)
+	}
+}
+
+// wantSix wants one minute in which a key was checked six times.
+func wantSix(t *testing.T, s *Store, id halberd.KeyID) {
+	t.Helper()
+	if err := s.View(t.Context(), func(r halberd.Reader) error {
+		sums, _, err := r.Usage(halberd.UsageFilter{Step: halberd.StepMinute, Keys: []halberd.KeyID{id}, To: 1 << 40})
+		if len(sums) != 1 || sums[0].Count != 6 {
+			t.Errorf("%+v", sums)
 		}
+		return err
+	}); err != nil {
+		t.Fatal(err)
 	}
 }
